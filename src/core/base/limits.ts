@@ -1,0 +1,32 @@
+// Every maximum of the TypeScript side, by name, with the relations that the code relies on.
+
+import { assert } from "./assert.ts";
+
+/** Largest request frame after the connection is known to be good (Kafka: socket.request.max.bytes). */
+export const requestBytesMax = 16 * 1024 * 1024;
+/** Largest frame before authentication, where authentication is on. */
+export const requestBytesBeforeAuthMax = 8 * 1024;
+/** The largest max.message.bytes that a topic may ask for; its default is Kafka's 1,048,588. */
+export const batchBytesMax = 8 * 1024 * 1024;
+export const segmentBytesMin = 16 * 1024 * 1024;
+export const stagingBytes = 64 * 1024 * 1024;
+/** Requests, and their bytes, that one connection may have in flight before its reads pause. */
+export const connectionRequestsMax = 16;
+export const connectionBytesInFlightMax = 32 * 1024 * 1024;
+/** Tagged fields of one structure; unknown ones are skipped. */
+export const taggedFieldsMax = 64;
+/** Nesting of a decoded message. */
+export const nestingMax = 16;
+/** Partitions that one request may name. */
+export const requestPartitionsMax = 100_000;
+/** Largest answer to one Fetch, whatever the client asks for (Kafka: fetch.max.bytes). */
+export const fetchBytesMax = 57_671_680;
+export const topicNameMax = 249;
+/** Idempotent producers remembered per partition; the oldest idle one expires first. */
+export const producersPerPartitionMax = 10_000;
+/** Batches remembered per producer and partition (Kafka keeps 5). */
+export const producerBatchesKept = 5;
+
+assert(batchBytesMax < requestBytesMax, "a batch fits in a request");
+assert(batchBytesMax * 2 <= segmentBytesMin, "a batch fits in a segment");
+assert(requestBytesMax * 2 <= stagingBytes, "two requests fit in the staging ring");
