@@ -162,6 +162,8 @@ export interface Message<F extends Fields> {
   readonly versions: readonly [first: number, last: number];
   /** First flexible version: compact lengths, and tagged fields at the end of every struct. */
   readonly flexible: number;
+  /** A later version than the last is read as the last, and the bytes behind it are ignored. */
+  readonly forward: boolean;
   readonly root: Field<Struct<F>>;
 }
 
@@ -177,9 +179,10 @@ export interface Api<Q extends Fields, R extends Fields> {
 
 export function message<F extends Fields>(
   name: string,
-  of: { versions: readonly [number, number]; flexible: number; fields: F },
+  of: { versions: readonly [number, number]; flexible: number; forward?: boolean; fields: F },
 ): Message<F> {
-  return { name, versions: of.versions, flexible: of.flexible, root: struct(of.fields) };
+  const { versions, flexible, forward = false } = of;
+  return { name, versions, flexible, forward, root: struct(of.fields) };
 }
 
 export function api<Q extends Fields, R extends Fields>(
