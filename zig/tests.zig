@@ -1,0 +1,7 @@
+//! The list of every file with unit tests. The last test compares it with the directory, so that
+//! a new file cannot be forgotten.
+
+test {
+    _ = @import("io.zig");
+    _ = @import("stdx.zig");
+}
