@@ -30,3 +30,7 @@ export const producerBatchesKept = 5;
 assert(batchBytesMax < requestBytesMax, "a batch fits in a request");
 assert(batchBytesMax * 2 <= segmentBytesMin, "a batch fits in a segment");
 assert(requestBytesMax * 2 <= stagingBytes, "two requests fit in the staging ring");
+/** Fetch sessions kept (Kafka: max.incremental.fetch.session.cache.slots). */
+export const fetchSessionsMax = 1000;
+/** A session that was idle this long may be evicted for a new one. */
+export const fetchSessionIdleMs = 120_000;

@@ -30,6 +30,13 @@ export function entry<Q, R>(name: string, plan: (broker: Broker, call: Call<Q, R
   return { name, plan: (broker, call) => plan(broker, call as Call<Q, R>) }; // proof: the server decodes by this name
 }
 
+/** One line of ApiVersions. */
+export interface ApiRange {
+  readonly apiKey: number;
+  readonly minVersion: number;
+  readonly maxVersion: number;
+}
+
 /** Header of a frame in the log and its padding to 8 bytes: what an append costs beside its bytes. */
 const frameOverhead = 64 + 8;
 /** Partitions opened in the background per tick, so that retention reaches all of them. */
@@ -62,6 +69,8 @@ export class Broker {
   readonly fetches: Fetches;
   readonly groups: Groups;
   readonly random: Random;
+  /** What ApiVersions answers. */
+  readonly ranges: readonly ApiRange[];
   /** Monotonic milliseconds of the newest tick. */
   now = 0;
   /** Unix milliseconds of the newest tick. */
@@ -82,8 +91,9 @@ export class Broker {
   readonly #lookups = new Map<number, (outcome: ReadOutcome) => void>();
   #openCursor = 0;
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, ranges: readonly ApiRange[]) {
     this.settings = settings;
+    this.ranges = ranges;
     this.image = new ClusterImage(settings);
     this.random = new Random(settings.seed, 1);
     this.fetches = new Fetches(this);

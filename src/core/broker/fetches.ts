@@ -1,0 +1,383 @@
+// Fetches that are under way: long polls parked on their partitions, and fetch sessions (KIP-227).
+//
+// A fetch is planned against the high watermarks, read in one effect, and answered when it has
+// min_bytes, an error, or no time left; otherwise it is parked and woken by the high watermark.
+
+import { ErrorCode } from "../base/error_code.ts";
+import { Deadlines, type Timed } from "../base/deadlines.ts";
+import { none, noTopicId, offset, type PartitionIndex, type Slot, type TopicId } from "../base/ids.ts";
+import { fetchBytesMax, fetchSessionIdleMs, fetchSessionsMax } from "../base/limits.ts";
+import type { Call, ReadOutcome, ReadPart } from "../base/node_contract.ts";
+import type { FetchRequest, FetchResponse } from "../../../proto/kafka/01_fetch.ts";
+import type { Broker } from "./broker.ts";
+
+export type FetchCall = Call<FetchRequest, FetchResponse>;
+type PartitionAnswer = FetchResponse["responses"][number]["partitions"][number];
+
+/** One partition of a fetch; in a session it lives as long as the session. */
+export class FetchPart {
+  readonly name: string;
+  readonly id: TopicId;
+  readonly partition: PartitionIndex;
+  fetchOffset = 0;
+  bytesMax = 0;
+  currentLeaderEpoch = -1;
+  lastFetchedEpoch = -1;
+  /** -1 = unknown topic or partition. */
+  slot = -1;
+  code = 0;
+  highWatermark = -1;
+  logStart = -1;
+  divergingEpoch = -1;
+  divergingEnd = -1;
+  records: Uint8Array | null = null;
+  /** What a session told last; -2 = nothing yet. */
+  toldHighWatermark = -2;
+  toldLogStart = -2;
+
+  constructor(name: string, id: TopicId, partition: PartitionIndex) {
+    this.name = name;
+    this.id = id;
+    this.partition = partition;
+  }
+}
+
+export class FetchSession {
+  readonly id: number;
+  epoch = 1;
+  lastUsed = 0;
+  readonly parts = new Map<string, FetchPart>();
+  constructor(id: number) {
+    this.id = id;
+  }
+}
+
+/** One Fetch request from its plan to its answer. */
+export class FetchJob implements Timed {
+  cancelled = false;
+  readonly call: FetchCall;
+  readonly parts: readonly FetchPart[];
+  readonly session: FetchSession | null;
+  /** Only what changed is told. */
+  readonly incremental: boolean;
+  readonly deadline: number;
+  /** Bytes committed since the last read, on top of `found`. */
+  arrived = 0;
+  found = 0;
+  parked = false;
+  constructor(
+    call: FetchCall,
+    parts: readonly FetchPart[],
+    session: FetchSession | null,
+    incremental: boolean,
+    deadline: number,
+  ) {
+    this.call = call;
+    this.parts = parts;
+    this.session = session;
+    this.incremental = incremental;
+    this.deadline = deadline;
+  }
+}
+
+const noRecords = new Uint8Array(0);
+
+export class Fetches {
+  readonly #broker: Broker;
+  readonly #deadlines = new Deadlines<FetchJob>();
+  readonly #waiters = new Map<Slot, FetchJob[]>();
+  readonly #byConnection = new Map<number, FetchJob[]>();
+  readonly #sessions = new Map<number, FetchSession>();
+
+  constructor(broker: Broker) {
+    this.#broker = broker;
+  }
+
+  /** Long polls parked now: bounded by connections times their requests in flight. */
+  get parkedConnections(): number {
+    return this.#byConnection.size;
+  }
+
+  session(id: number): FetchSession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  /** A new session, or null when all are in use: the client then goes on without one. */
+  newSession(): FetchSession | null {
+    if (this.#sessions.size >= fetchSessionsMax && !this.#evict()) return null;
+    let id = 0;
+    while (id === 0 || this.#sessions.has(id)) id = this.#broker.random.below(0x7fffffff);
+    const session = new FetchSession(id);
+    session.lastUsed = this.#broker.now;
+    this.#sessions.set(id, session);
+    return session;
+  }
+
+  closeSession(id: number): void {
+    this.#sessions.delete(id);
+  }
+
+  start(job: FetchJob): void {
+    this.#whenAllOpen(job, () => this.#read(job));
+  }
+
+  tick(now: number): void {
+    this.#deadlines.advance(now, this.#timeUp);
+  }
+
+  /** `bytes` more are committed in this partition. */
+  wake(slot: Slot, bytes: number): void {
+    const waiting = this.#waiters.get(slot);
+    if (waiting === undefined) return;
+    // A woken fetch leaves the list, so the list is walked by its end.
+    for (let i = waiting.length - 1; i >= 0; i -= 1) {
+      const job = waiting[i];
+      if (job === undefined) continue;
+      job.arrived += bytes;
+      if (job.found + job.arrived < job.call.request.minBytes) continue;
+      this.#unpark(job);
+      this.#read(job);
+    }
+  }
+
+  closed(connection: number): void {
+    const jobs = this.#byConnection.get(connection);
+    if (jobs === undefined) return;
+    for (const job of [...jobs]) this.#unpark(job);
+  }
+
+  readonly #timeUp = (job: FetchJob): void => {
+    if (!job.parked) return;
+    this.#unpark(job);
+    this.#read(job);
+  };
+
+  #evict(): boolean {
+    for (const [id, session] of this.#sessions) {
+      if (this.#broker.now - session.lastUsed < fetchSessionIdleMs) continue;
+      this.#sessions.delete(id);
+      return true;
+    }
+    return false;
+  }
+
+  /** Partitions are opened at first touch; the fetch goes on when all of its own are. */
+  #whenAllOpen(job: FetchJob, then: () => void): void {
+    const broker = this.#broker;
+    let closed = 1;
+    const opened = (): void => {
+      closed -= 1;
+      if (closed === 0) then();
+    };
+    for (const part of job.parts) {
+      this.#resolve(part);
+      if (part.slot < 0 || broker.partitions.isOpen(part.slot as Slot)) continue; // proof: set by resolve
+      closed += 1;
+      broker.whenOpen(part.slot as Slot, opened); // proof: set by resolve
+    }
+    opened();
+  }
+
+  #resolve(part: FetchPart): void {
+    const image = this.#broker.image;
+    const topic = part.id === noTopicId ? image.topicByName(part.name) : image.topicById(part.id);
+    const slot = topic?.slots[part.partition];
+    part.slot = slot ?? -1;
+    if (slot !== undefined) part.code = ErrorCode.NONE;
+    else part.code = part.id !== noTopicId && topic === undefined ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+  }
+
+  #read(job: FetchJob): void {
+    const broker = this.#broker;
+    job.arrived = 0;
+    job.found = 0;
+    const wanted: FetchPart[] = [];
+    const reads: ReadPart[] = [];
+    let failed = false;
+    for (const part of job.parts) {
+      this.#judge(part);
+      part.records = null;
+      if (part.code !== ErrorCode.NONE || part.divergingEpoch >= 0) {
+        failed = true;
+        continue;
+      }
+      if (part.fetchOffset >= part.highWatermark) continue;
+      wanted.push(part);
+      reads.push({
+        slot: part.slot as Slot, // proof: judged without an error
+        offset: offset(part.fetchOffset),
+        limit: offset(part.highWatermark),
+        bytesMax: part.bytesMax,
+      });
+    }
+    if (reads.length === 0) return this.#settle(job, failed);
+    const bytesMax = Math.min(job.call.request.maxBytes, fetchBytesMax);
+    broker.read(reads, bytesMax, (outcomes) => {
+      for (const [i, part] of wanted.entries()) failed = this.#found(job, part, outcomes[i]) || failed;
+      this.#settle(job, failed);
+    });
+  }
+
+  /** True when the partition ends in an error. */
+  #found(job: FetchJob, part: FetchPart, outcome: ReadOutcome | undefined): boolean {
+    if (outcome === undefined || outcome.status === "absent") return false;
+    if (outcome.status === "ok") {
+      part.records = outcome.records;
+      job.found += outcome.records.byteLength;
+      return false;
+    }
+    part.code = outcome.status === "out-of-range" ? ErrorCode.OFFSET_OUT_OF_RANGE : ErrorCode.KAFKA_STORAGE_ERROR;
+    return true;
+  }
+
+  #judge(part: FetchPart): void {
+    const { partitions, image } = this.#broker;
+    this.#resolve(part);
+    part.highWatermark = -1;
+    part.logStart = -1;
+    part.divergingEpoch = -1;
+    part.divergingEnd = -1;
+    if (part.slot < 0) return;
+    const slot = part.slot as Slot; // proof: set by resolve
+    if (!partitions.isOpen(slot)) {
+      part.code = ErrorCode.KAFKA_STORAGE_ERROR;
+      return;
+    }
+    const epoch = partitions.epochOf(slot);
+    if (part.currentLeaderEpoch > epoch) {
+      part.code = ErrorCode.UNKNOWN_LEADER_EPOCH;
+      return;
+    }
+    // An older epoch of the same leader incarnation is served: only a change of leader fences.
+    if (part.currentLeaderEpoch >= 0 && part.currentLeaderEpoch < image.sinceOf(slot)) {
+      part.code = ErrorCode.FENCED_LEADER_EPOCH;
+      return;
+    }
+    part.highWatermark = partitions.highWatermarkOf(slot);
+    part.logStart = partitions.logStartOf(slot);
+    if (part.lastFetchedEpoch >= 0 && this.#diverges(part, slot)) return;
+    if (part.fetchOffset < part.logStart || part.fetchOffset > partitions.endOf(slot)) {
+      part.code = ErrorCode.OFFSET_OUT_OF_RANGE;
+    }
+  }
+
+  /** KIP-595: the reader's last epoch ends below what it has read, so it must cut its copy. */
+  #diverges(part: FetchPart, slot: Slot): boolean {
+    const last = this.#broker.image.epochEnd(slot, part.lastFetchedEpoch, this.#broker.partitions.endOf(slot));
+    if (last.epoch === part.lastFetchedEpoch && part.fetchOffset <= last.end) return false;
+    part.divergingEpoch = last.epoch;
+    part.divergingEnd = last.end;
+    return true;
+  }
+
+  #settle(job: FetchJob, failed: boolean): void {
+    const done = failed || job.found >= job.call.request.minBytes || this.#broker.now >= job.deadline;
+    if (done) return this.#answer(job);
+    this.#park(job);
+  }
+
+  #park(job: FetchJob): void {
+    job.parked = true;
+    for (const part of job.parts) {
+      const slot = part.slot as Slot; // proof: a fetch with an unknown partition is answered at once
+      const waiting = this.#waiters.get(slot);
+      if (waiting === undefined) this.#waiters.set(slot, [job]);
+      else waiting.push(job);
+    }
+    const connection = this.#byConnection.get(job.call.connection);
+    if (connection === undefined) this.#byConnection.set(job.call.connection, [job]);
+    else connection.push(job);
+    this.#deadlines.add(job.deadline, job);
+  }
+
+  #unpark(job: FetchJob): void {
+    job.parked = false;
+    for (const part of job.parts) dropFrom(this.#waiters, part.slot as Slot, job); // proof: parked by it
+    dropFrom(this.#byConnection, job.call.connection, job);
+  }
+
+  #answer(job: FetchJob): void {
+    job.cancelled = true;
+    const session = job.session;
+    const responses: { topic: string; topicId: TopicId; partitions: PartitionAnswer[] }[] = [];
+    let last: (typeof responses)[number] | undefined;
+    for (const part of job.parts) {
+      if (job.incremental && !changed(part)) continue;
+      if (last === undefined || last.topic !== part.name || last.topicId !== part.id) {
+        last = { topic: part.name, topicId: part.id, partitions: [] };
+        responses.push(last);
+      }
+      last.partitions.push(answerOf(part, this.#broker));
+      if (session === null) continue;
+      part.toldHighWatermark = part.highWatermark;
+      part.toldLogStart = part.logStart;
+    }
+    if (session !== null) rotate(session, job.parts);
+    for (const part of job.parts) part.records = null;
+    this.#broker.reply(job.call, {
+      throttleTimeMs: 0,
+      errorCode: ErrorCode.NONE,
+      sessionId: session?.id ?? 0,
+      responses,
+      nodeEndpoints: [],
+    });
+  }
+}
+
+/** Partitions that had records go to the end, so that a byte limit starves nobody. */
+function rotate(session: FetchSession, parts: readonly FetchPart[]): void {
+  for (const part of parts) {
+    if (part.records === null || part.records.byteLength === 0) continue;
+    const key = partKey(part.name, part.id, part.partition);
+    if (!session.parts.delete(key)) continue;
+    session.parts.set(key, part);
+  }
+}
+
+export function partKey(name: string, id: TopicId, partition: PartitionIndex): string {
+  return id === noTopicId ? `${partition}/${name}` : `${partition}#${id}`;
+}
+
+function changed(part: FetchPart): boolean {
+  return (
+    part.code !== ErrorCode.NONE ||
+    part.divergingEpoch >= 0 ||
+    (part.records !== null && part.records.byteLength > 0) ||
+    part.highWatermark !== part.toldHighWatermark ||
+    part.logStart !== part.toldLogStart
+  );
+}
+
+const noHint = { leaderId: none, leaderEpoch: none } as const;
+const noDivergence = { epoch: none, endOffset: none } as const;
+const noSnapshot = { endOffset: none, epoch: none } as const;
+
+function answerOf(part: FetchPart, broker: Broker): PartitionAnswer {
+  const highWatermark = part.highWatermark < 0 ? none : offset(part.highWatermark);
+  return {
+    partitionIndex: part.partition,
+    errorCode: part.code,
+    highWatermark,
+    lastStableOffset: highWatermark,
+    logStartOffset: part.logStart < 0 ? none : offset(part.logStart),
+    divergingEpoch:
+      part.divergingEpoch < 0
+        ? noDivergence
+        : { epoch: broker.image.asEpoch(part.divergingEpoch), endOffset: offset(part.divergingEnd) },
+    currentLeader: noHint,
+    snapshotId: noSnapshot,
+    abortedTransactions: null,
+    preferredReadReplica: none,
+    records: part.records ?? noRecords,
+  };
+}
+
+function dropFrom<K>(lists: Map<K, FetchJob[]>, key: K, job: FetchJob): void {
+  const list = lists.get(key);
+  if (list === undefined) return;
+  const at = list.indexOf(job);
+  if (at < 0) return;
+  const moved = list.pop();
+  if (moved !== undefined && at < list.length) list[at] = moved;
+  if (list.length === 0) lists.delete(key);
+}
