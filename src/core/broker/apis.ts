@@ -1,7 +1,6 @@
 // Every API that this node answers: registering a file here is what advertises it.
 
-import { assert } from "../base/assert.ts";
-import { type Table, tableByName } from "../../wire/tables.ts";
+import { type AnyApi, apis } from "../../wire/apis.ts";
 import { produce } from "./00_produce.ts";
 import { fetchApi } from "./01_fetch.ts";
 import { listOffsets } from "./02_list_offsets.ts";
@@ -71,10 +70,8 @@ export const entries: readonly ApiEntry[] = [
  */
 const advertisedMin = new Map([["Produce", 0]]);
 
-function tableOf(entry: ApiEntry): Table {
-  const table = tableByName(entry.name);
-  assert(table !== undefined, "an API file has a message table");
-  return table;
+function tableOf(entry: ApiEntry): AnyApi {
+  return apis[entry.name];
 }
 
 /** By API key; undefined = not spoken here. */

@@ -12,6 +12,7 @@ import { type LeaderEpoch, type Offset, offset, offsetAdd, type PartitionIndex, 
 import type { Call, Effects, Input, OpenedPartition, ReadOutcome, ReadPart } from "../base/node_contract.ts";
 import { Random } from "../base/random.ts";
 import type { Settings } from "../base/settings.ts";
+import type { ApiName } from "../../wire/apis.ts";
 import { ClusterImage, type MetadataChange } from "../cluster/cluster.ts";
 import { CommitQueue, Partitions, PartitionState, type Waiting } from "../replication/replication.ts";
 import { Fetches } from "./fetches.ts";
@@ -21,12 +22,12 @@ import { rememberProducers } from "./producer_state.ts";
 /** One Kafka API: registered in apis.ts, which is what ApiVersions advertises. */
 export interface ApiEntry {
   /** Name of the table in proto/kafka; key and versions come from there. */
-  readonly name: string;
+  readonly name: ApiName;
   plan(broker: Broker, call: Call): void;
 }
 
 /** Ties the types of request and response to the name of a table. */
-export function entry<Q, R>(name: string, plan: (broker: Broker, call: Call<Q, R>) => void): ApiEntry {
+export function entry<Q, R>(name: ApiName, plan: (broker: Broker, call: Call<Q, R>) => void): ApiEntry {
   return { name, plan: (broker, call) => plan(broker, call as Call<Q, R>) }; // proof: the server decodes by this name
 }
 

@@ -1,0 +1,366 @@
+// The data thread's disk: performs the storage effects on the Zig store and turns what its threads
+// report into inputs. Bytes in the staging ring are read at once; everything else goes to the reader
+// threads and comes back through a poll.
+
+import { assert } from "../../core/base/assert.ts";
+import { type LeaderEpoch, offset, type Offset, type PartitionIndex, type Slot, type Ticket, type TopicId } from "../../core/base/ids.ts";
+import type { Input, OpenedPartition, ReadOutcome, ReadPart, ReadStatus } from "../../core/base/node_contract.ts";
+import { type Completion, CompletionKind, type ReadAnswer, Status, type Store, type StreamEntry } from "../../storage/storage.ts";
+import { openBatch } from "./open_batch.ts";
+
+const noBytes = new Uint8Array(0);
+const streamNone = 0xffffffff;
+/** First size of the buffer that reads from the ring are copied into. */
+const readBufferBytes = 2 * 1024 * 1024;
+
+/** One `read` effect until all of its parts are there. */
+class ReadJob {
+  readonly request: number;
+  readonly outcomes: (ReadOutcome | null)[];
+  open = 0;
+  constructor(request: number, count: number) {
+    this.request = request;
+    this.outcomes = new Array<ReadOutcome | null>(count).fill(null);
+  }
+}
+
+type Pending =
+  | { readonly kind: "read"; readonly job: ReadJob; readonly at: number; readonly offset: Offset }
+  | { readonly kind: "lookup"; readonly request: number }
+  | { readonly kind: "headers"; readonly slot: Slot; readonly entry: StreamEntry; readonly pages: Uint8Array[] };
+
+/** A request that found all reader slots taken; tried again when one comes free. */
+interface Queued {
+  readonly pending: Pending;
+  submit(request: number): number;
+}
+
+export interface DiskSink {
+  input(input: Input): void;
+  /** The disk has made progress and everything was fed in. */
+  progressed(): void;
+  /** A sync or write failed: nothing more may be acknowledged by this process. */
+  failed(number: number): void;
+  damaged(completion: Completion): void;
+}
+
+export class Disk {
+  readonly #store: Store;
+  #sink: DiskSink | null = null;
+  #streams = new Uint32Array(64).fill(streamNone);
+  /** Slot by stream id, for what the store reports on its own. */
+  readonly #slots = new Map<number, Slot>();
+  readonly #pending = new Map<number, Pending>();
+  #queued: Queued[] = [];
+  #nextRequest = 1;
+  #buffer: Uint8Array = Buffer.allocUnsafeSlow(readBufferBytes);
+  #takesWrites = true;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** From now on progress is reported. */
+  attach(sink: DiskSink): void {
+    this.#sink = sink;
+    this.#store.attach(() => this.poll());
+    this.poll();
+  }
+
+  /** Takes over what the Zig threads have done since the last call. */
+  poll(): void {
+    const sink = this.#sink;
+    if (sink === null) return;
+    for (let more = true; more; ) {
+      const progress = this.#store.poll();
+      more = progress.more;
+      if (progress.failure !== 0) return sink.failed(progress.failure);
+      const takesWrites = progress.diskState === 0;
+      if (takesWrites !== this.#takesWrites) {
+        this.#takesWrites = takesWrites;
+        sink.input({ kind: "disk-state", takesWrites });
+      }
+      sink.input({
+        kind: "appended",
+        written: progress.written,
+        durable: progress.durable,
+        credit: progress.credit,
+      });
+      for (const completion of progress.completions) this.#complete(completion, sink);
+    }
+    this.#retryQueued();
+    sink.progressed();
+  }
+
+  checkBatches(frame: Uint8Array, ranges: Uint32Array, count: number, facts: Float64Array): void {
+    this.#store.checkBatches(frame, ranges, count, facts);
+  }
+
+  open(slot: Slot, topic: TopicId, partition: PartitionIndex): void {
+    const entry = this.#store.openStream(topic, partition);
+    if (entry === null) {
+      this.#input({ kind: "opened", slot, partition: null });
+      return;
+    }
+    this.#bind(slot, entry.stream);
+    if (entry.end <= entry.logStart) return this.#opened(slot, entry, []);
+    this.#headers(slot, entry, offset(entry.logStart), []);
+  }
+
+  append(
+    slot: Slot,
+    epoch: LeaderEpoch,
+    base: Offset,
+    count: number,
+    highWatermark: Offset,
+    logAppendTime: number,
+    sync: boolean,
+    batch: Uint8Array,
+  ): Ticket {
+    return this.#store.append(this.#streamOf(slot), epoch, base, count, highWatermark, logAppendTime, sync, batch);
+  }
+
+  read(request: number, parts: readonly ReadPart[], bytesMax: number): void {
+    const job = new ReadJob(request, parts.length);
+    let left = bytesMax;
+    let filled = 0;
+    job.open = 1;
+    for (const [at, part] of parts.entries()) {
+      const first = at === 0;
+      const limit = Math.min(part.bytesMax, left);
+      if (limit <= 0 && !first) {
+        job.outcomes[at] = { status: "ok", records: noBytes, nextOffset: part.offset };
+        continue;
+      }
+      const answer = this.#readRing(part, Math.max(limit, 0), first, filled);
+      if (answer.status === Status.cold) {
+        this.#readLater(job, at, part, Math.max(limit, 1), first);
+        left -= limit;
+        continue;
+      }
+      job.outcomes[at] = this.#outcome(part, answer, filled);
+      filled += answer.bytes;
+      left -= answer.bytes;
+    }
+    if (job.open > 1) this.#keepOwn(job);
+    this.#partDone(job);
+  }
+
+  lookup(request: number, slot: Slot, by: "timestamp" | "max-timestamp", value: number, limit: Offset): void {
+    const stream = this.#streamOf(slot);
+    this.#submit({ kind: "lookup", request }, (id) =>
+      this.#store.lookupLater(id, stream, by === "timestamp" ? 0 : 1, value, limit),
+    );
+  }
+
+  trim(slot: Slot, at: Offset): void {
+    this.#store.trim(this.#streamOf(slot), at);
+  }
+
+  retain(slot: Slot, retentionMs: number, retentionBytes: number): void {
+    this.#store.configureStream(this.#streamOf(slot), retentionMs, retentionBytes);
+  }
+
+  remove(slot: Slot): void {
+    const stream = this.#streams[slot] ?? streamNone;
+    if (stream === streamNone) return;
+    this.#store.deleteStream(stream);
+    this.#slots.delete(stream);
+    this.#streams[slot] = streamNone;
+  }
+
+  #readRing(part: ReadPart, bytesMax: number, first: boolean, filled: number): ReadAnswer {
+    const stream = this.#streamOf(part.slot);
+    let answer = this.#store.read(stream, part.offset, part.limit, bytesMax, first, this.#buffer, filled);
+    if (answer.status === Status.too_small || (answer.status === Status.ok && answer.bytes > this.#buffer.byteLength - filled)) {
+      this.#growBuffer(filled, answer.bytes);
+      answer = this.#store.read(stream, part.offset, part.limit, bytesMax, first, this.#buffer, filled);
+    }
+    return answer;
+  }
+
+  #growBuffer(filled: number, more: number): void {
+    let size = this.#buffer.byteLength;
+    while (size < filled + more) size *= 2;
+    const larger = Buffer.allocUnsafeSlow(size);
+    larger.set(this.#buffer.subarray(0, filled));
+    this.#buffer = larger;
+  }
+
+  #outcome(part: ReadPart, answer: ReadAnswer, filled: number): ReadOutcome {
+    const status = readStatus(answer.status);
+    if (status !== "ok") return { status, records: noBytes, nextOffset: part.offset };
+    return {
+      status,
+      records: answer.bytes === 0 ? noBytes : this.#buffer.subarray(filled, filled + answer.bytes),
+      nextOffset: answer.bytes === 0 ? part.offset : offset(answer.nextOffset),
+    };
+  }
+
+  #readLater(job: ReadJob, at: number, part: ReadPart, bytesMax: number, first: boolean): void {
+    job.open += 1;
+    const stream = this.#streamOf(part.slot);
+    this.#submit({ kind: "read", job, at, offset: part.offset }, (id) =>
+      this.#store.readLater(id, stream, part.offset, part.limit, bytesMax, first),
+    );
+  }
+
+  /** Parts that were read from the ring outlive the shared buffer when others are still to come. */
+  #keepOwn(job: ReadJob): void {
+    for (const [at, outcome] of job.outcomes.entries()) {
+      if (outcome === null || outcome.records.byteLength === 0) continue;
+      job.outcomes[at] = { ...outcome, records: outcome.records.slice() };
+    }
+  }
+
+  #partDone(job: ReadJob): void {
+    job.open -= 1;
+    if (job.open > 0) return;
+    const parts = job.outcomes.map((outcome) => {
+      assert(outcome !== null, "every part of a read has an outcome");
+      return outcome;
+    });
+    this.#input({ kind: "read-done", request: job.request, parts });
+  }
+
+  #headers(slot: Slot, entry: StreamEntry, from: Offset, pages: Uint8Array[]): void {
+    this.#submit({ kind: "headers", slot, entry, pages }, (id) =>
+      this.#store.headersLater(id, entry.stream, from, offset(entry.end)),
+    );
+  }
+
+  #submit(pending: Pending, submit: (request: number) => number): void {
+    if (this.#queued.length > 0) {
+      this.#queued.push({ pending, submit });
+      return;
+    }
+    if (!this.#trySubmit(pending, submit)) this.#queued.push({ pending, submit });
+  }
+
+  /** False when all reader slots are taken. */
+  #trySubmit(pending: Pending, submit: (request: number) => number): boolean {
+    const id = this.#nextRequest;
+    const status = submit(id);
+    if (status === Status.busy) return false;
+    this.#nextRequest = id === 0xffffffff ? 1 : id + 1;
+    if (status === Status.ok) this.#pending.set(id, pending);
+    else this.#finish(pending, readStatus(status), noBytes, null);
+    return true;
+  }
+
+  #retryQueued(): void {
+    const queued = this.#queued;
+    if (queued.length === 0) return;
+    let done = 0;
+    for (const { pending, submit } of queued) {
+      if (!this.#trySubmit(pending, submit)) break;
+      done += 1;
+    }
+    this.#queued = queued.slice(done);
+  }
+
+  #complete(completion: Completion, sink: DiskSink): void {
+    switch (completion.kind) {
+      case CompletionKind.trim_due: {
+        const slot = this.#slots.get(completion.stream);
+        if (slot !== undefined) sink.input({ kind: "trim-due", slot, offset: offset(completion.nextOffset) });
+        return;
+      }
+      case CompletionKind.damage:
+        return sink.damaged(completion);
+      case CompletionKind.read:
+      case CompletionKind.lookup:
+      case CompletionKind.headers:
+        return this.#completeRequest(completion);
+      default:
+        return;
+    }
+  }
+
+  #completeRequest(completion: Completion): void {
+    const pending = this.#pending.get(completion.request);
+    assert(pending !== undefined, "a completion answers one request");
+    this.#pending.delete(completion.request);
+    const status = readStatus(completion.status);
+    const bytes = this.#store.takeSlot(completion.slot, completion.bytes);
+    this.#finish(pending, status, status === "ok" ? bytes : noBytes, completion);
+  }
+
+  #finish(pending: Pending, status: ReadStatus, bytes: Uint8Array, completion: Completion | null): void {
+    switch (pending.kind) {
+      case "read": {
+        const next = bytes.byteLength > 0 && completion !== null ? offset(completion.nextOffset) : pending.offset;
+        pending.job.outcomes[pending.at] = { status, records: bytes, nextOffset: next };
+        return this.#partDone(pending.job);
+      }
+      case "lookup": {
+        const opened = bytes.byteLength === 0 ? bytes : openBatch(bytes);
+        const outcome: ReadOutcome =
+          opened === null
+            ? { status: "damaged", records: noBytes, nextOffset: offset(0) }
+            : { status, records: opened, nextOffset: offset(0) };
+        return this.#input({ kind: "looked-up", request: pending.request, outcome });
+      }
+      case "headers": {
+        if (status !== "ok" && status !== "absent") {
+          return this.#input({ kind: "opened", slot: pending.slot, partition: null });
+        }
+        if (bytes.byteLength > 0) pending.pages.push(bytes);
+        const next = completion?.nextOffset ?? pending.entry.end;
+        if (bytes.byteLength === 0 || next >= pending.entry.end) return this.#opened(pending.slot, pending.entry, pending.pages);
+        return this.#headers(pending.slot, pending.entry, offset(next), pending.pages);
+      }
+    }
+  }
+
+  #opened(slot: Slot, entry: StreamEntry, pages: readonly Uint8Array[]): void {
+    const partition: OpenedPartition = {
+      logStart: offset(entry.logStart),
+      end: offset(entry.end),
+      epoch: entry.epoch,
+      bytes: entry.bytes,
+      maxTimestamp: entry.maxTimestamp,
+      producerHeaders: pages.length === 1 ? (pages[0] ?? noBytes) : Buffer.concat(pages),
+    };
+    this.#input({ kind: "opened", slot, partition });
+  }
+
+  #bind(slot: Slot, stream: number): void {
+    if (slot >= this.#streams.length) {
+      let capacity = this.#streams.length;
+      while (capacity <= slot) capacity *= 2;
+      const wider = new Uint32Array(capacity).fill(streamNone);
+      wider.set(this.#streams);
+      this.#streams = wider;
+    }
+    this.#streams[slot] = stream;
+    this.#slots.set(stream, slot);
+  }
+
+  #streamOf(slot: Slot): number {
+    const stream = this.#streams[slot] ?? streamNone;
+    assert(stream !== streamNone, "the partition was opened in the store");
+    return stream;
+  }
+
+  #input(input: Input): void {
+    assert(this.#sink !== null, "the disk has a sink");
+    this.#sink.input(input);
+  }
+}
+
+/** An I/O error is never "no data". */
+function readStatus(status: number): ReadStatus {
+  switch (status) {
+    case Status.ok:
+      return "ok";
+    case Status.absent:
+      return "absent";
+    case Status.out_of_range:
+      return "out-of-range";
+    case Status.damaged:
+      return "damaged";
+    default:
+      return "failed";
+  }
+}

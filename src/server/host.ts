@@ -1,0 +1,196 @@
+// The data thread around its node: feeds inputs, performs effects, and writes what was answered.
+//
+// Effects run while the step runs and never call back into it: whatever they bring at once waits in
+// a queue and becomes the next input. Answers are encoded at once and leave when the event is over.
+
+import type { Command, Outcome } from "../core/base/commands.ts";
+import type { LeaderEpoch, Offset, PartitionIndex, Slot, Ticket, TopicId } from "../core/base/ids.ts";
+import type { Call, Effects, Input, ReadPart } from "../core/base/node_contract.ts";
+import { DataNode } from "../core/node/node.ts";
+import type { Settings } from "../core/base/settings.ts";
+import type { Disk } from "./disk/disk.ts";
+import type { Log } from "./log.ts";
+
+/** What takes answers: a Kafka connection, later an HTTP request. */
+export interface Door {
+  answer(call: Call, response: unknown): void;
+  flush(): void;
+  close(reason: string): void;
+  /** The disk takes bytes again. */
+  resume(): void;
+}
+
+/** Carries commands to the control thread. */
+export interface ControlPort {
+  propose(request: number, command: Command): void;
+}
+
+/** Plain numbers, read when somebody asks. */
+export class Counters {
+  requests = 0;
+  bytesIn = 0;
+  steps = 0;
+  readonly refusals = new Map<string, number>();
+}
+
+export class Host implements Effects {
+  readonly node: DataNode;
+  readonly counters = new Counters();
+  readonly #disk: Disk;
+  readonly #control: ControlPort;
+  readonly #log: Log;
+  readonly #doors = new Map<number, Door>();
+  #nextConnection = 1;
+  readonly #queue: Input[] = [];
+  #stepping = false;
+  #dirty: Door[] = [];
+  #waiting: Door[] = [];
+
+  constructor(settings: Settings, disk: Disk, control: ControlPort, log: Log) {
+    this.node = new DataNode(settings);
+    this.#disk = disk;
+    this.#control = control;
+    this.#log = log;
+  }
+
+  /** Monotonic milliseconds of the newest tick: exact enough for idle times. */
+  now(): number {
+    return this.node.broker.now;
+  }
+
+  addConnection(door: Door): number {
+    const id = this.#nextConnection;
+    this.#nextConnection += 1;
+    this.#doors.set(id, door);
+    return id;
+  }
+
+  removeConnection(door: Door & { readonly id: number }): void {
+    this.#doors.delete(door.id);
+    this.input({ kind: "closed", connection: door.id });
+  }
+
+  /** One input, and everything that its effects bring at once. Flushing is the caller's. */
+  input(input: Input): void {
+    this.#queue.push(input);
+    if (this.#stepping) return;
+    this.#stepping = true;
+    try {
+      // An exception is a bug of ours: it ends the process, so the queue need not survive it.
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        this.counters.steps += 1;
+        this.node.step(next, this);
+      }
+    } finally {
+      this.#stepping = false;
+    }
+  }
+
+  request(call: Call): void {
+    this.input({ kind: "request", call });
+  }
+
+  /** Writes out the answers of everything since the last flush. */
+  flush(): void {
+    while (this.#dirty.length > 0) {
+      const doors = this.#dirty;
+      this.#dirty = [];
+      for (const door of doors) door.flush();
+    }
+  }
+
+  dirty(door: Door): void {
+    if (this.#dirty[this.#dirty.length - 1] !== door) this.#dirty.push(door);
+  }
+
+  /** False while a produce of this size has to wait. A full disk takes it in order to refuse it. */
+  takes(bytes: number): boolean {
+    const { broker } = this.node;
+    return !broker.takesWrites || broker.credit >= bytes;
+  }
+
+  waitForDisk(door: Door): void {
+    this.#waiting.push(door);
+  }
+
+  /** The disk has made progress: whoever waited for room tries again. */
+  progressed(): void {
+    if (this.#waiting.length > 0) {
+      const doors = this.#waiting;
+      this.#waiting = [];
+      for (const door of doors) door.resume();
+    }
+    this.flush();
+  }
+
+  checkBatches(frame: Uint8Array, ranges: Uint32Array, count: number, facts: Float64Array): void {
+    this.#disk.checkBatches(frame, ranges, count, facts);
+  }
+
+  /** Counts a refusal at the door; the counters are what tests and operators look at. */
+  refused(reason: string, peer: string): void {
+    this.counters.refusals.set(reason, (this.counters.refusals.get(reason) ?? 0) + 1);
+    this.#log.debug("connection-closed", { reason, peer });
+  }
+
+  append(
+    slot: Slot,
+    epoch: LeaderEpoch,
+    base: Offset,
+    count: number,
+    highWatermark: Offset,
+    logAppendTime: number,
+    sync: boolean,
+    batch: Uint8Array,
+  ): Ticket {
+    return this.#disk.append(slot, epoch, base, count, highWatermark, logAppendTime, sync, batch);
+  }
+
+  open(slot: Slot, topic: TopicId, partition: PartitionIndex): void {
+    this.#disk.open(slot, topic, partition);
+  }
+
+  read(request: number, parts: readonly ReadPart[], bytesMax: number): void {
+    this.#disk.read(request, parts, bytesMax);
+  }
+
+  lookup(request: number, slot: Slot, by: "timestamp" | "max-timestamp", value: number, limit: Offset): void {
+    this.#disk.lookup(request, slot, by, value, limit);
+  }
+
+  trim(slot: Slot, offset: Offset): void {
+    this.#disk.trim(slot, offset);
+  }
+
+  retain(slot: Slot, retentionMs: number, retentionBytes: number): void {
+    this.#disk.retain(slot, retentionMs, retentionBytes);
+  }
+
+  remove(slot: Slot): void {
+    this.#disk.remove(slot);
+  }
+
+  propose(request: number, command: Command): void {
+    this.#control.propose(request, command);
+  }
+
+  proposed(request: number, outcome: Outcome): void {
+    this.input({ kind: "proposed", request, outcome });
+  }
+
+  reply(call: Call, response: unknown): void {
+    this.#doors.get(call.connection)?.answer(call, response);
+  }
+
+  close(connection: number, reason: string): void {
+    this.#doors.get(connection)?.close(reason);
+  }
+
+  log(
+    level: "debug" | "info" | "warn" | "error",
+    event: string,
+    fields: Readonly<Record<string, string | number>>,
+  ): void {
+    this.#log[level](event, fields);
+  }
+}

@@ -1,0 +1,246 @@
+// One Kafka connection: frames in, calls to the node, answers out in request order.
+//
+// Reads pause while the connection has its limit of requests or bytes in flight, while its output is
+// not taken, and while the disk takes no more; nothing is dropped and nothing grows without a bound.
+
+import type { Socket } from "bun";
+import { assert } from "../../core/base/assert.ts";
+import { factStride } from "../../core/base/facts.ts";
+import { connectionBytesInFlightMax, connectionOutputBytesMax, connectionRequestsMax } from "../../core/base/limits.ts";
+import type { Call } from "../../core/base/node_contract.ts";
+import type { ProduceRequest } from "../../../proto/kafka/00_produce.ts";
+import { type AnyApi, apiOf } from "../../wire/apis.ts";
+import { decodeRequest } from "../../wire/codec.ts";
+import { decodeRequestHeader, encodeResponseFrame } from "../../wire/frame.ts";
+import { isRefused } from "../../wire/refusal.ts";
+import { Writer } from "../../wire/writer.ts";
+import type { Host } from "../host.ts";
+import { type AssemblyPool, FrameCutter, type FrameSink } from "./frame_cutter.ts";
+import { Output } from "./output.ts";
+
+const produceKey = 0;
+const apiVersionsKey = 18;
+const noFacts = new Float64Array(0);
+/** Bytes that a batch costs in the log beside its own. */
+const frameOverhead = 256;
+
+/** Scratch of the batch check, shared: a check ends before the step that uses it begins. */
+const scratch = { ranges: new Uint32Array(64), facts: new Float64Array(32 * factStride) };
+
+export class KafkaConnection implements FrameSink {
+  readonly id: number;
+  readonly #host: Host;
+  readonly #socket: Socket<KafkaConnection>;
+  readonly #cutter: FrameCutter;
+  readonly #output: Output;
+  readonly #advertised: { readonly host: string; readonly port: number };
+  readonly #peer: string;
+  /** Order of the next request, and of the next answer to leave. */
+  #asked = 0;
+  #answered = 0;
+  /** Answers that wait for an earlier one, encoded. */
+  readonly #early = new Map<number, Uint8Array>();
+  #bytesInFlight = 0;
+  readonly #frameBytes = new Map<number, number>();
+  #paused = false;
+  #closed = false;
+  /** Monotonic ms of the last byte received, and of the first byte of a frame that is not whole. */
+  lastActive: number;
+  partialSince = -1;
+
+  constructor(host: Host, socket: Socket<KafkaConnection>, pool: AssemblyPool, advertised: { host: string; port: number } | null) {
+    this.#host = host;
+    this.#socket = socket;
+    this.#cutter = new FrameCutter(this, pool);
+    this.#output = new Output(socket);
+    this.#advertised = advertised ?? { host: plainAddress(socket.localAddress), port: socket.localPort };
+    this.#peer = plainAddress(socket.remoteAddress);
+    this.id = host.addConnection(this);
+    this.lastActive = host.now();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  received(chunk: Uint8Array): void {
+    this.lastActive = this.#host.now();
+    this.#host.counters.bytesIn += chunk.byteLength;
+    this.#cutter.push(chunk);
+    this.#settle();
+  }
+
+  /** The socket takes bytes again. */
+  drained(): void {
+    this.#output.flush();
+    this.resume();
+  }
+
+  /** Goes on where the cutter stopped, if what stopped it is over. */
+  resume(): void {
+    if (this.#closed || !this.#cutter.stopped) return;
+    this.#cutter.resume();
+    this.#settle();
+  }
+
+  ended(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cutter.release();
+    this.#early.clear();
+    this.#host.removeConnection(this);
+  }
+
+  /** Closes for a reason that is counted and logged. */
+  close(reason: string): void {
+    if (this.#closed) return;
+    this.#host.refused(reason, this.#peer);
+    this.#output.flush();
+    this.#socket.end();
+    this.ended();
+  }
+
+  accepts(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#closed) return false;
+    if (this.#asked - this.#answered >= connectionRequestsMax) return false;
+    if (this.#bytesInFlight > 0 && this.#bytesInFlight + (end - start) > connectionBytesInFlightMax) return false;
+    if (this.#output.pending > connectionOutputBytesMax) return false;
+    const isProduce = bytes[start] === 0 && bytes[start + 1] === produceKey;
+    if (isProduce && !this.#host.takes(end - start + frameOverhead)) {
+      this.#host.waitForDisk(this);
+      return false;
+    }
+    return true;
+  }
+
+  badLength(length: number): void {
+    this.close(length > 0 ? "request larger than the limit" : "request length below 1");
+  }
+
+  frame(bytes: Uint8Array, start: number, end: number, stable: boolean): void {
+    if (this.#closed) return;
+    const header = decodeRequestHeader(bytes, start, end);
+    if (isRefused(header)) return this.close("malformed request header");
+    const { api } = header;
+    if (api === null) return this.close("unknown API key");
+    if (!header.versionKnown && api.key !== apiVersionsKey) return this.close("unsupported API version");
+    let body = bytes;
+    let from = header.bodyStart;
+    let to = end;
+    if (!stable && api.key !== produceKey) {
+      // Only a produce is done with its bytes when the step returns.
+      body = bytes.slice(from, to);
+      from = 0;
+      to = body.byteLength;
+    }
+    // ApiVersions in a version of the future: its body cannot be read and need not be.
+    const version = header.versionKnown ? header.apiVersion : 0;
+    const request = decodeRequest(api, version, body, from, header.versionKnown ? to : from);
+    if (isRefused(request)) return this.close(`malformed ${api.name} request: ${request.refusal}`);
+    const order = this.#asked;
+    this.#asked += 1;
+    this.#bytesInFlight += end - start;
+    this.#frameBytes.set(order, end - start);
+    this.#host.counters.requests += 1;
+    this.#host.request({
+      connection: this.id,
+      order,
+      apiKey: api.key,
+      version: header.apiVersion,
+      correlationId: header.correlationId,
+      clientId: header.clientId,
+      host: this.#advertised.host,
+      port: this.#advertised.port,
+      peer: this.#peer,
+      request,
+      facts: api.key === produceKey ? this.#check(request as unknown as ProduceRequest, body) : noFacts, // proof: decoded by that table
+    });
+  }
+
+  /** One call of the batch check for all batches of a Produce. */
+  #check(request: ProduceRequest, frame: Uint8Array): Float64Array {
+    let count = 0;
+    for (const topic of request.topics) {
+      for (const { records } of topic.partitions) {
+        if (records === null) continue;
+        if ((count + 1) * 2 > scratch.ranges.length) {
+          const wider = new Uint32Array(scratch.ranges.length * 2);
+          wider.set(scratch.ranges);
+          scratch.ranges = wider;
+        }
+        scratch.ranges[count * 2] = records.byteOffset - frame.byteOffset;
+        scratch.ranges[count * 2 + 1] = records.byteLength;
+        count += 1;
+      }
+    }
+    if (count * factStride > scratch.facts.length) scratch.facts = new Float64Array(count * factStride * 2);
+    if (count > 0) this.#host.checkBatches(frame, scratch.ranges, count, scratch.facts);
+    return scratch.facts;
+  }
+
+  /** `null` answers nothing (acks=0) but gives the request's turn away. */
+  answer(call: Call, response: unknown): void {
+    if (this.#closed) return;
+    const api = apiOf(call.apiKey);
+    assert(api !== undefined, "an answered API has a table");
+    const inTurn = call.order === this.#answered;
+    if (inTurn) {
+      if (response !== null) encode(this.#output.writer(), api, call, response);
+      this.#turn(call.order);
+      this.#releaseEarly();
+    } else {
+      this.#early.set(call.order, response === null ? new Uint8Array(0) : encodedApart(api, call, response));
+    }
+    this.#host.dirty(this);
+  }
+
+  /** Hands what was encoded to the socket. Called once per event, after all answers of it. */
+  flush(): void {
+    if (this.#closed) return;
+    this.#output.flush();
+    this.resume();
+  }
+
+  #turn(order: number): void {
+    this.#answered += 1;
+    this.#bytesInFlight -= this.#frameBytes.get(order) ?? 0;
+    this.#frameBytes.delete(order);
+  }
+
+  #releaseEarly(): void {
+    while (this.#early.size > 0) {
+      const next = this.#early.get(this.#answered);
+      if (next === undefined) return;
+      this.#early.delete(this.#answered);
+      if (next.byteLength > 0) this.#output.append(next);
+      this.#turn(this.#answered);
+    }
+  }
+
+  #settle(): void {
+    if (this.#closed) return;
+    this.partialSince = this.#cutter.partial && !this.#cutter.stopped ? (this.partialSince < 0 ? this.lastActive : this.partialSince) : -1;
+    if (this.#cutter.stopped === this.#paused) return;
+    this.#paused = this.#cutter.stopped;
+    if (this.#paused) this.#socket.pause();
+    else this.#socket.resume();
+  }
+}
+
+function encode(writer: Writer, api: AnyApi, call: Call, response: unknown): void {
+  // An answer to an ApiVersions of the future is in v0 form.
+  const version = call.version > api.versions[1] ? 0 : call.version;
+  const value = response as Readonly<Record<string, unknown>>; // proof: the API's file made it for this table
+  encodeResponseFrame(api, version, call.correlationId, writer, value);
+}
+
+function encodedApart(api: AnyApi, call: Call, response: unknown): Uint8Array {
+  const writer = new Writer(1024);
+  encode(writer, api, call, response);
+  return writer.written();
+}
+
+/** IPv4 addresses of a dual-stack socket come mapped into IPv6. */
+function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") ? address.slice(7) : address;
+}

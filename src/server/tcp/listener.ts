@@ -1,0 +1,96 @@
+// The Kafka listener: accepts connections, and closes those that are idle or too slow.
+
+import type { TCPSocketListener } from "bun";
+import { connectionsMax, frameMsMax } from "../../core/base/limits.ts";
+import type { Host } from "../host.ts";
+import { KafkaConnection } from "./connection.ts";
+import { AssemblyPool } from "./frame_cutter.ts";
+
+export interface KafkaListenerOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** What clients are told to come back to; null = the address that they used. */
+  readonly advertised: { readonly host: string; readonly port: number } | null;
+  readonly idleMsMax: number;
+}
+
+export class KafkaListener {
+  readonly #host: Host;
+  readonly #options: KafkaListenerOptions;
+  readonly #pool = new AssemblyPool();
+  readonly #connections = new Set<KafkaConnection>();
+  readonly #listener: TCPSocketListener<KafkaConnection | undefined>;
+
+  constructor(host: Host, options: KafkaListenerOptions) {
+    this.#host = host;
+    this.#options = options;
+    this.#listener = Bun.listen<KafkaConnection | undefined>({
+      hostname: options.hostname,
+      port: options.port,
+      socket: {
+        open: (socket) => {
+          if (this.#connections.size >= connectionsMax) {
+            host.refused("too many connections", socket.remoteAddress);
+            socket.end();
+            return;
+          }
+          socket.setNoDelay(true);
+          socket.setKeepAlive(true, 60_000);
+          // A connection's socket carries the connection; the type only differs by "not yet".
+          const connection = new KafkaConnection(host, socket as never, this.#pool, options.advertised); // proof: data is set on the next line
+          socket.data = connection;
+          this.#connections.add(connection);
+        },
+        data: (socket, chunk) => {
+          const connection = socket.data;
+          if (connection === undefined) return;
+          connection.received(chunk);
+          host.flush();
+        },
+        drain: (socket) => {
+          socket.data?.drained();
+          host.flush();
+        },
+        close: (socket) => this.#ended(socket.data),
+        error: (socket, error) => {
+          host.refused(`socket error: ${error.message}`, socket.remoteAddress);
+          socket.end();
+          this.#ended(socket.data);
+        },
+      },
+    });
+  }
+
+  get address(): string {
+    return `${this.#listener.hostname}:${this.#listener.port}`;
+  }
+  get port(): number {
+    return this.#listener.port;
+  }
+
+  /** Called about once a second. */
+  sweep(now: number): void {
+    for (const connection of this.#connections) {
+      if (connection.partialSince >= 0 && now - connection.partialSince > frameMsMax) connection.close("request not whole in time");
+      else if (now - connection.lastActive > this.#options.idleMsMax) connection.close("idle");
+      if (connection.closed) this.#connections.delete(connection);
+    }
+  }
+
+  /** No new connections; the ones that are there go on until `closeAll`. */
+  stopAccepting(): void {
+    this.#listener.stop(false);
+  }
+
+  closeAll(): void {
+    for (const connection of this.#connections) connection.close("node stops");
+    this.#connections.clear();
+  }
+
+  #ended(connection: KafkaConnection | undefined): void {
+    if (connection === undefined) return;
+    connection.ended();
+    this.#connections.delete(connection);
+    this.#host.flush();
+  }
+}
