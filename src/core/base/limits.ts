@@ -17,6 +17,10 @@ export const connectionBytesInFlightMax = 32 * 1024 * 1024;
 export const taggedFieldsMax = 64;
 /** Nesting of a decoded message. */
 export const nestingMax = 16;
+/** Bytes of a string in a message (Kafka: Short.MAX_VALUE). */
+export const stringBytesMax = 32_767;
+/** Elements of all arrays of one request together; each becomes an object or a number. */
+export const requestElementsMax = 500_000;
 /** Partitions that one request may name. */
 export const requestPartitionsMax = 100_000;
 /** Largest answer to one Fetch, whatever the client asks for (Kafka: fetch.max.bytes). */
@@ -29,8 +33,18 @@ export const producerBatchesKept = 5;
 
 assert(batchBytesMax < requestBytesMax, "a batch fits in a request");
 assert(batchBytesMax * 2 <= segmentBytesMin, "a batch fits in a segment");
+assert(requestPartitionsMax * 4 < requestElementsMax, "a request can name all its partitions");
 assert(requestBytesMax * 2 <= stagingBytes, "two requests fit in the staging ring");
 /** Fetch sessions kept (Kafka: max.incremental.fetch.session.cache.slots). */
 export const fetchSessionsMax = 1000;
 /** A session that was idle this long may be evicted for a new one. */
 export const fetchSessionIdleMs = 120_000;
+/** Output that a connection may owe before its requests wait. */
+export const connectionOutputBytesMax = 8 * 1024 * 1024;
+/** Connections of the Kafka listener. */
+export const connectionsMax = 16_384;
+/** A frame is whole this long after its first byte. */
+export const frameMsMax = 30_000;
+/** Output of opening one compressed batch, in bytes and as a multiple of the input. */
+export const inspectedBytesMax = 64 * 1024 * 1024;
+export const inspectedRatioMax = 100;
