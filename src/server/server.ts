@@ -1,0 +1,314 @@
+// One node: opens the data directory, starts the control thread, then the doors; and stops in the
+// reverse order.
+
+import { readFileSync } from "node:fs";
+import { nodeId } from "../core/base/ids.ts";
+import type { Settings } from "../core/base/settings.ts";
+import { type Completion, Directory, type OpenFailure, resolveLibrary } from "../storage/storage.ts";
+import { type Config, ConfigError, loadConfig } from "./config.ts";
+import type { FromControl, ToControl } from "./control_messages.ts";
+import { Disk } from "./disk/disk.ts";
+import { ExitCode, FatalError } from "./exit.ts";
+import { type ControlPort, Host } from "./host.ts";
+import { createLog, type Log } from "./log.ts";
+import { KafkaListener } from "./tcp/listener.ts";
+
+export interface ServeOptions {
+  readonly configFile: string | null;
+  readonly set: readonly string[];
+  readonly version: string;
+}
+
+const tickMs = 10;
+/** Idle and slow connections are looked for once a second. */
+const ticksPerSweep = 100;
+
+/** Runs a node until it is told to stop; returns the exit code. */
+export async function serve(options: ServeOptions): Promise<number> {
+  const started = Bun.nanoseconds();
+  let config: Config;
+  try {
+    config = loadConfig({
+      file: options.configFile,
+      set: options.set,
+      env: process.env,
+      readFile: (path) => readFileSync(path, "utf8"),
+      warn: (line) => process.stderr.write(`pyralog: warning: ${line}\n`),
+    });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`pyralog: ${error.message}\n`);
+    return ExitCode.usage;
+  }
+  const log = createLog(config.observability.log_level);
+  try {
+    const node = await Node.start(config, options.version, log);
+    node.announce((Bun.nanoseconds() - started) / 1e6);
+    return await node.stopped;
+  } catch (error) {
+    if (!(error instanceof FatalError)) throw error;
+    process.stderr.write(`pyralog: ${error.message}\n`);
+    return error.code;
+  }
+}
+
+class Node {
+  readonly stopped: Promise<number>;
+  readonly #config: Config;
+  readonly #version: string;
+  readonly #log: Log;
+  readonly #directory: Directory;
+  readonly #host: Host;
+  readonly #control: ControlThread;
+  readonly #listener: KafkaListener;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #stop: (code: number) => void = () => {};
+  #stopping = false;
+  #ticks = 0;
+
+  static async start(config: Config, version: string, log: Log): Promise<Node> {
+    const libraryPath = loadLibrary(config);
+    const directory = openDirectory(config, libraryPath);
+    const { opened } = directory;
+    if (opened.bootKind !== "first" && opened.bootKind !== "clean") {
+      log.warn("recovered", { boot: opened.bootKind, tornBytes: opened.tornBytes, damagedRanges: opened.damagedRanges });
+    }
+    const settings = settingsOf(config, version, opened.clusterId);
+    const control = new ControlThread(log);
+    const disk = new Disk(directory.log);
+    const host = new Host(settings, disk, control, log);
+    const node = new Node(config, version, log, directory, host, control, disk);
+    await control.start(
+      {
+        kind: "start",
+        libraryPath,
+        store: directory.meta.handle,
+        settings,
+        register: {
+          node: settings.nodeId,
+          host: hostOf(config.server.bind_addr),
+          port: portOf(config.server.bind_addr),
+          diskId: opened.diskId,
+          starts: opened.starts,
+          ticket: opened.logTail,
+        },
+      },
+      host,
+      (message) => node.#fatal(new FatalError(ExitCode.diskFailed, message)),
+    );
+    return node;
+  }
+
+  private constructor(
+    config: Config,
+    version: string,
+    log: Log,
+    directory: Directory,
+    host: Host,
+    control: ControlThread,
+    disk: Disk,
+  ) {
+    this.#config = config;
+    this.#version = version;
+    this.#log = log;
+    this.#directory = directory;
+    this.#host = host;
+    this.#control = control;
+    this.stopped = new Promise((resolve) => {
+      this.#stop = resolve;
+    });
+    disk.attach({
+      input: (input) => host.input(input),
+      progressed: () => host.progressed(),
+      failed: (number) => this.#fatal(new FatalError(ExitCode.diskFailed, diskFailure(config, number))),
+      damaged: (completion) => this.#damaged(completion),
+    });
+    this.#tick();
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+    this.#listener = listen(config, host);
+    process.once("SIGTERM", () => void this.stop());
+    process.once("SIGINT", () => void this.stop());
+  }
+
+  announce(readyMs: number): void {
+    const { server } = this.#config;
+    process.stderr.write(
+      `  Pyralog ${this.#version} · node ${server.node_id} · data in ${server.data_dir}\n\n` +
+        `  Kafka     ${this.#listener.address}        any Kafka client, no auth\n` +
+        `  ready in ${readyMs.toFixed(0)} ms · Ctrl-C stops it\n`,
+    );
+    this.#log.info("ready", { address: this.#listener.address, ms: Math.round(readyMs) });
+  }
+
+  /** A clean stop: no new work, what is staged becomes durable, then the clean mark. */
+  async stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#listener.stopAccepting();
+    this.#listener.closeAll();
+    clearInterval(this.#timer);
+    await this.#control.stop();
+    this.#directory.close(true);
+    this.#log.info("stopped", {});
+    this.#stop(ExitCode.ok);
+  }
+
+  #tick(): void {
+    this.#host.input({ kind: "tick", now: Math.floor(Bun.nanoseconds() / 1e6), wall: Date.now() });
+    this.#host.flush();
+    this.#ticks += 1;
+    if (this.#ticks % ticksPerSweep === 0) this.#listener.sweep(this.#host.now());
+  }
+
+  #damaged(at: Completion): void {
+    this.#log.error("damaged", {
+      segment: at.segment,
+      position: at.position,
+      stream: at.stream,
+      firstOffset: at.firstOffset,
+      nextOffset: at.nextOffset,
+    });
+  }
+
+  /** Nothing more may be acknowledged: leave at once, without a clean mark. */
+  #fatal(error: FatalError): void {
+    process.stderr.write(`pyralog: ${error.message}\n`);
+    process.exit(error.code);
+  }
+}
+
+/** The Worker that runs the metadata: slow data never looks like a dead node, nor the reverse. */
+class ControlThread implements ControlPort {
+  readonly #log: Log;
+  #worker: Worker | null = null;
+  #stopped: () => void = () => {};
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  start(message: ToControl, host: Host, failed: (message: string) => void): Promise<void> {
+    const worker = new Worker(new URL("./control.ts", import.meta.url).href);
+    this.#worker = worker;
+    return new Promise((resolve) => {
+      worker.onmessage = (event: MessageEvent<FromControl>) => {
+        const told = event.data;
+        switch (told.kind) {
+          case "ready":
+            return resolve();
+          case "metadata":
+            host.input({ kind: "metadata", batches: told.batches });
+            return host.flush();
+          case "outcome":
+            host.proposed(told.request, told.outcome);
+            return host.flush();
+          case "log":
+            return this.#log[told.level](told.event, told.fields);
+          case "failed":
+            return failed(told.message);
+          case "stopped":
+            return this.#stopped();
+        }
+      };
+      // An uncaught error in the Worker is a bug: the metadata of this process cannot be trusted.
+      worker.onerror = (event) => {
+        process.stderr.write(`pyralog: bug in the control thread: ${event.message}\n`);
+        process.exit(ExitCode.bug);
+      };
+      worker.postMessage(message);
+    });
+  }
+
+  propose(request: number, command: Parameters<ControlPort["propose"]>[1]): void {
+    this.#worker?.postMessage({ kind: "propose", request, command } satisfies ToControl);
+  }
+
+  stop(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#stopped = resolve;
+      this.#worker?.postMessage({ kind: "stop" } satisfies ToControl);
+    });
+  }
+}
+
+function loadLibrary(config: Config): string {
+  const resolved = resolveLibrary(config.server.data_dir);
+  if (resolved.kind === "found") return resolved.path;
+  throw new FatalError(ExitCode.library, `the storage library could not be loaded:\n${resolved.tried.map((line) => `  ${line}`).join("\n")}`);
+}
+
+function openDirectory(config: Config, libraryPath: string): Directory {
+  const { storage } = config;
+  const opened = Directory.open(libraryPath, config.server.data_dir, {
+    segmentBytes: storage.segment_max_size,
+    ringBytes: storage.cache.max_size,
+    indexInterval: storage.index_interval,
+    enableMmap: storage.enable_mmap,
+    direct: storage.io === "direct",
+    flushIntervalMs: storage.cache.flush_interval_ms,
+    retentionCheckMs: Math.min(Number(config.kafka.log_retention_check_interval_ms), 10_000),
+  });
+  if (opened instanceof Directory) return opened;
+  throw openFailure(config, opened);
+}
+
+function openFailure(config: Config, failure: OpenFailure): FatalError {
+  const path = config.server.data_dir;
+  switch (failure.status) {
+    case "locked":
+      return new FatalError(ExitCode.locked, `data directory ${path} is in use by process ${failure.lockPid}. Stop that process, or give this node another server.data_dir.`);
+    case "format":
+    case "damaged_directory":
+      return new FatalError(ExitCode.format, `data directory ${path} ${failure.words}. Nothing was changed. Start the version that wrote it, or give this node another server.data_dir.`);
+    case "read_only":
+    case "access":
+      return new FatalError(ExitCode.readOnly, `data directory ${path} cannot be written (${failure.words}). Mount it read-write and give the user of this process write permission.`);
+    case "disk_full":
+      return new FatalError(ExitCode.diskFull, `no room for the first segments in ${path}. Free space, or lower storage.segment_max_size.`);
+    default:
+      return new FatalError(ExitCode.diskFailed, `data directory ${path} could not be opened: ${failure.words}. Check the disk and its kernel log.`);
+  }
+}
+
+function diskFailure(config: Config, number: number): string {
+  return `a write or sync of the log in ${config.server.data_dir} failed (error ${number}). Nothing after the last durable position was acknowledged. Check the disk; the next start re-validates the log.`;
+}
+
+function listen(config: Config, host: Host): KafkaListener {
+  const hostname = hostOf(config.server.bind_addr);
+  const port = portOf(config.server.bind_addr);
+  const advertised = config.server.advertised_addr;
+  try {
+    return new KafkaListener(host, {
+      hostname,
+      port,
+      advertised: advertised === null ? null : { host: hostOf(advertised), port: portOf(advertised) },
+      idleMsMax: Number(config.kafka.connections_max_idle_ms),
+    });
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    throw new FatalError(ExitCode.bind, `cannot listen on ${config.server.bind_addr}: ${words}. Stop what uses the port, or choose another: --set server.bind_addr=127.0.0.1:PORT`);
+  }
+}
+
+function settingsOf(config: Config, version: string, clusterId: string): Settings {
+  const seed = crypto.getRandomValues(new Uint32Array(4));
+  return {
+    nodeId: nodeId(config.server.node_id),
+    clusterId,
+    version,
+    durability: config.replication.durability,
+    replicationFactor: config.replication.replication_factor,
+    writeQuorum: config.replication.write_quorum,
+    kafka: config.kafkaSettings,
+    seed: [seed[0] ?? 0, seed[1] ?? 0, seed[2] ?? 0, seed[3] ?? 0],
+  };
+}
+
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+}
+
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(":") + 1));
+}
