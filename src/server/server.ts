@@ -60,7 +60,8 @@ class Node {
   readonly #directory: Directory;
   readonly #host: Host;
   readonly #control: ControlThread;
-  readonly #listener: KafkaListener;
+  /** Null until the metadata is there: before that no request could be answered right. */
+  #listener: KafkaListener | null = null;
   readonly #timer: ReturnType<typeof setInterval>;
   #stop: (code: number) => void = () => {};
   #stopping = false;
@@ -96,6 +97,7 @@ class Node {
       host,
       (message) => node.#fatal(new FatalError(ExitCode.diskFailed, message)),
     );
+    node.#listener = listen(config, host);
     return node;
   }
 
@@ -125,27 +127,27 @@ class Node {
     });
     this.#tick();
     this.#timer = setInterval(() => this.#tick(), tickMs);
-    this.#listener = listen(config, host);
     process.once("SIGTERM", () => void this.stop());
     process.once("SIGINT", () => void this.stop());
   }
 
   announce(readyMs: number): void {
     const { server } = this.#config;
+    const address = this.#listener?.address ?? "";
     process.stderr.write(
       `  Pyralog ${this.#version} · node ${server.node_id} · data in ${server.data_dir}\n\n` +
-        `  Kafka     ${this.#listener.address}        any Kafka client, no auth\n` +
+        `  Kafka     ${address}        any Kafka client, no auth\n` +
         `  ready in ${readyMs.toFixed(0)} ms · Ctrl-C stops it\n`,
     );
-    this.#log.info("ready", { address: this.#listener.address, ms: Math.round(readyMs) });
+    this.#log.info("ready", { address, ms: Math.round(readyMs) });
   }
 
   /** A clean stop: no new work, what is staged becomes durable, then the clean mark. */
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
-    this.#listener.stopAccepting();
-    this.#listener.closeAll();
+    this.#listener?.stopAccepting();
+    this.#listener?.closeAll();
     clearInterval(this.#timer);
     await this.#control.stop();
     this.#directory.close(true);
@@ -157,7 +159,7 @@ class Node {
     this.#host.input({ kind: "tick", now: Math.floor(Bun.nanoseconds() / 1e6), wall: Date.now() });
     this.#host.flush();
     this.#ticks += 1;
-    if (this.#ticks % ticksPerSweep === 0) this.#listener.sweep(this.#host.now());
+    if (this.#ticks % ticksPerSweep === 0) this.#listener?.sweep(this.#host.now());
   }
 
   #damaged(at: Completion): void {
