@@ -246,22 +246,35 @@ export class KafkaClient {
     partitions: number,
     configs: Readonly<Record<string, string>> = {},
   ): Promise<void> {
-    const body = new BodyWriter().int32(1).string(name).int32(partitions).int16(1).int32(0);
-    body.int32(Object.keys(configs).length);
-    for (const [key, value] of Object.entries(configs)) body.string(key).string(value);
-    const answer = await this.request(apiKey.createTopics, 2, body.int32(30_000).int8(0).done());
-    answer.int32(); // throttle time
-    for (const created of answer.array(() => [answer.string(), answer.int16(), answer.string()])) {
-      const [, code, words] = created;
-      if (code !== noError && code !== topicExists) {
-        throw new Error(`CreateTopics ${name} answered error ${code}: ${words}`);
-      }
+    const { errorCode, words } = await this.requestTopic(name, partitions, configs);
+    if (errorCode !== noError && errorCode !== topicExists) {
+      throw new Error(`CreateTopics ${name} answered error ${errorCode}: ${words}`);
     }
     const deadline = performance.now() + 30_000;
     while (!(await this.#led(name, partitions))) {
       if (performance.now() > deadline) throw new Error(`${name} has no leaders after 30 s`);
       await Bun.sleep(10);
     }
+  }
+
+  /** CreateTopics v2 for one topic, without waiting for leaders. */
+  async requestTopic(
+    name: string,
+    partitions: number,
+    configs: Readonly<Record<string, string>> = {},
+  ): Promise<{ errorCode: number; words: string | null }> {
+    const body = new BodyWriter().int32(1).string(name).int32(partitions).int16(1).int32(0);
+    body.int32(Object.keys(configs).length);
+    for (const [key, value] of Object.entries(configs)) body.string(key).string(value);
+    const answer = await this.request(apiKey.createTopics, 2, body.int32(30_000).int8(0).done());
+    answer.int32(); // throttle time
+    const [created] = answer.array(() => {
+      answer.string();
+      const errorCode = answer.int16();
+      return { errorCode, words: answer.string() };
+    });
+    if (created === undefined) throw new Error("CreateTopics answered without the topic");
+    return created;
   }
 
   /** Metadata may name a leader before that node knows it (Kafka): so ask the leader as well. */

@@ -44,8 +44,8 @@ export async function measureLatency(options: LatencyOptions): Promise<Latency> 
     stderr: "pipe",
   });
   const [text, words, code] = await Promise.all([
-    child.stdout.text(),
-    child.stderr.text(),
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
     child.exited,
   ]);
   if (code !== 0) throw new Error(`open_loop ended with ${code}: ${words}`);

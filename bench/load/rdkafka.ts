@@ -31,3 +31,104 @@ export function rdkafkaPerformance(): string {
     return join(source, "examples/rdkafka_performance");
   });
 }
+
+/** A producer that sends as fast as it may. */
+export interface ProduceLoad {
+  readonly address: string;
+  readonly topic: string;
+  readonly sizeBytes: number;
+  readonly count: number;
+  readonly lingerMs: number;
+  readonly batchRecords: number;
+  /** Largest batch; undefined = librdkafka's default of 1,000,000. */
+  readonly batchBytes?: number;
+  readonly idempotent?: boolean;
+  readonly codec?: string;
+  /** Records per second; undefined = unbounded. */
+  readonly rate?: number;
+}
+
+export interface ConsumeLoad {
+  readonly address: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly count: number;
+}
+
+export interface LoadResult {
+  readonly records: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** librdkafka's own queue, large enough that it never holds the producer back. */
+const queueSettings = [
+  "queue.buffering.max.kbytes=1000000",
+  "queue.buffering.max.messages=1000000",
+] as const;
+
+export function produceArguments(load: ProduceLoad): string[] {
+  const settings = [
+    `linger.ms=${load.lingerMs}`,
+    `batch.num.messages=${load.batchRecords}`,
+    ...(load.batchBytes === undefined ? [] : [`batch.size=${load.batchBytes}`]),
+    ...(load.idempotent ? ["enable.idempotence=true"] : []),
+    ...queueSettings,
+  ];
+  return [
+    ...["-P", "-t", load.topic, "-b", load.address, "-q", "-a", "-1"],
+    ...["-s", String(load.sizeBytes), "-c", String(load.count)],
+    ...(load.codec === undefined ? [] : ["-z", load.codec]),
+    ...(load.rate === undefined ? [] : ["-r", String(load.rate)]),
+    ...settings.flatMap((setting) => ["-X", setting]),
+  ];
+}
+
+/** Fails unless every record was acknowledged. */
+export async function produce(load: ProduceLoad): Promise<LoadResult> {
+  const text = await runLoad(produceArguments(load));
+  // "% N messages produced (B bytes), D delivered (offset O, F failed) in T ms: ..."
+  const pattern = /\((\d+) bytes\), (\d+) delivered \(offset \S+ (\d+) failed\) in (\d+)ms/;
+  const [, bytes, delivered, failed, millis] = pattern.exec(text) ?? [];
+  if (Number(delivered) !== load.count || Number(failed) !== 0) {
+    throw new Error(`rdkafka_performance did not deliver ${load.count} records:\n${text}`);
+  }
+  return { records: load.count, bytes: Number(bytes), seconds: Number(millis) / 1000 };
+}
+
+/** Reads one partition from its start until `count` records came. */
+export async function consume(load: ConsumeLoad): Promise<LoadResult> {
+  const settings = ["fetch.message.max.bytes=1048576", "queued.min.messages=1000000"];
+  const text = await runLoad([
+    ...["-C", "-t", load.topic, "-p", String(load.partition), "-o", "beginning"],
+    ...["-b", load.address, "-q", "-B", "1000", "-c", String(load.count)],
+    ...settings.flatMap((setting) => ["-X", setting]),
+  ]);
+  // "% N messages (B bytes) consumed in T ms: ..."
+  const found = /% (\d+) messages \((\d+) bytes\) consumed in (\d+)ms/.exec(text);
+  const [, records, bytes, millis] = found ?? [];
+  if (Number(records) < load.count || found === null) {
+    throw new Error(`rdkafka_performance did not consume ${load.count} records:\n${text}`);
+  }
+  return { records: Number(records), bytes: Number(bytes), seconds: Number(millis) / 1000 };
+}
+
+/** A run that takes longer than this is stuck. */
+const runMsMax = 300_000;
+
+async function runLoad(args: readonly string[]): Promise<string> {
+  const child = Bun.spawn([rdkafkaPerformance(), ...args], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: runMsMax,
+  });
+  const [text, words, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  const warnings = words.split("\n").filter((line) => !line.includes("CONFWARN"));
+  if (code === 0) return text;
+  throw new Error(`rdkafka_performance ended with ${code}:\n${text}${warnings.join("\n")}`);
+}

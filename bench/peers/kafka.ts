@@ -3,10 +3,9 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Child, freePort, removeScratchDir, scratchDir, waitUntil } from "../child.ts";
-import { answers } from "../kafka_client.ts";
+import { freePort, scratchDir } from "../child.ts";
 import { cached, needJava, needTool, run } from "../tools.ts";
-import { peerOf, type Peer } from "./peer.ts";
+import { type Peer, type Prepared, startPrepared } from "./peer.ts";
 
 export const kafkaVersion = "4.4.0";
 
@@ -103,7 +102,8 @@ function properties(options: KafkaOptions, dataDir: string, port: number): strin
     .join("");
 }
 
-export async function start(options: KafkaOptions = {}): Promise<Peer> {
+/** A formatted folder and the command that starts the node on it, as often as wanted. */
+export function prepare(options: KafkaOptions = {}): Prepared {
   const libs = kafkaLibs();
   const java = needJava(17);
   const folder = scratchDir("kafka");
@@ -116,40 +116,20 @@ export async function start(options: KafkaOptions = {}): Promise<Peer> {
   const format = ["kafka.tools.StorageTool", "format", "-t", clusterId, "-c", config];
   run([java, "-Xmx256M", ...quiet, ...classPath, ...format], folder);
   const heap = options.heap ?? "1G";
-  const child = new Child({
-    command: [
-      java,
-      `-Xms${heap}`,
-      `-Xmx${heap}`,
-      ...serverFlags,
-      ...quiet,
-      ...classPath,
-      "kafka.Kafka",
-      config,
-    ],
-    logPath: join(folder, "server.log"),
-    cwd: folder,
-  });
-  const address = `127.0.0.1:${port}`;
+  const memory = [`-Xms${heap}`, `-Xmx${heap}`];
   const flush = options.flush ?? false;
-  const cleanUp = () => removeScratchDir(folder);
-  try {
-    await waitUntil("Kafka answers", child, 90_000, () => answers(address));
-  } catch (error) {
-    await child.stop();
-    cleanUp();
-    throw error;
-  }
-  return peerOf(
-    child,
-    {
-      name: "kafka",
-      version: kafkaVersion,
-      config: flush ? "flush.messages=1" : "defaults (page cache)",
-      address,
-      dataDir,
-      topicConfigs: flush ? { "flush.messages": "1" } : {},
-    },
-    cleanUp,
-  );
+  return {
+    name: "kafka",
+    version: kafkaVersion,
+    config: flush ? "flush.messages=1" : "defaults (page cache)",
+    topicConfigs: flush ? { "flush.messages": "1" } : {},
+    command: [java, ...memory, ...serverFlags, ...quiet, ...classPath, "kafka.Kafka", config],
+    folder,
+    dataDir,
+    address: `127.0.0.1:${port}`,
+  };
+}
+
+export function start(options: KafkaOptions = {}): Promise<Peer> {
+  return startPrepared(prepare(options), 90_000);
 }

@@ -3,7 +3,7 @@
 // reach with any broker on this machine. For consumers it serves the batch that a topic was sent
 // last, over and over, at ascending offsets without end.
 //
-//   bun bench/peers/null_server.ts     prints `listening HOST:PORT`, ends on SIGTERM
+//   bun bench/peers/null_server.ts [PORT]     prints `listening HOST:PORT`, ends on SIGTERM
 
 const requestKey = {
   produce: 0,
@@ -422,7 +422,7 @@ class Connection {
   #string(): string {
     const size = Math.max(0, this.#int16());
     const at = this.#take(size);
-    return this.#frame.latin1Slice(at, at + size);
+    return this.#frame.toString("latin1", at, at + size);
   }
 
   /** Null counts as empty. */
@@ -460,7 +460,7 @@ class Connection {
   #copyTopic(size: number): Topic {
     const at = this.#take(size);
     this.#frame.copy(this.#out, this.#reserve(size), at, at + size);
-    return topicOf(this.#frame.latin1Slice(at, at + size));
+    return topicOf(this.#frame.toString("latin1", at, at + size));
   }
 
   #reserve(count: number): number {
@@ -506,7 +506,7 @@ class Connection {
   #putString(value: string): void {
     this.#putInt16(value.length);
     const at = this.#reserve(value.length);
-    this.#out.latin1Write(value, at, value.length);
+    this.#out.write(value, at, "latin1");
   }
 }
 
@@ -517,7 +517,7 @@ function writeInt64(buffer: Buffer, at: number, value: number): void {
 
 const listener = Bun.listen<Connection>({
   hostname: "127.0.0.1",
-  port: 0,
+  port: Number(process.argv[2] ?? 0),
   socket: {
     open(socket) {
       socket.data = new Connection();

@@ -1,0 +1,74 @@
+// Latency of single-record Produce requests at a fixed rate, open loop, one connection.
+
+import { type Latency, measureLatency, mergedPercentileMicros } from "../load/open_loop.ts";
+import type { Options } from "../options.ts";
+import { publish, sideReport } from "../report.ts";
+import { runRounds, type Side } from "../rounds.ts";
+import { freshTopic, type Server, withServers } from "../servers.ts";
+import { rounded } from "../stats.ts";
+
+const topic = "latency";
+const secondsPerRun = 5;
+const warmupSeconds = 1;
+
+function sideOf({ name, peer }: Server, options: Options, kept: Latency[]): Side {
+  const seconds = options.quick ? 1 : secondsPerRun;
+  const warmupCount = options.rate * warmupSeconds;
+  const count = (options.count ?? options.rate * seconds) + warmupCount;
+  const { sizeBytes, rate: requestsPerSecond } = options;
+  return {
+    name,
+    async prepare(round) {
+      if (round <= 0) await freshTopic(peer, topic, 1, undefined);
+    },
+    async measure(round) {
+      const { address } = peer;
+      const start = peer.cpuSeconds();
+      const load = { address, topic, sizeBytes, requestsPerSecond, count, warmupCount };
+      const result = await measureLatency(load);
+      if (round >= 0) kept.push(result);
+      return {
+        p50_us: result.p50_us,
+        p90_us: result.p90_us,
+        p99_us: result.p99_us,
+        p999_us: result.p999_us,
+        max_us: result.max_us,
+        send_late_p99_us: result.send_late_p99_us,
+        cpu_us_per_request: ((peer.cpuSeconds() - start) * 1e6) / count,
+      };
+    },
+  };
+}
+
+function merged(runs: readonly Latency[]): Record<string, number> {
+  const at = (share: number) => rounded(mergedPercentileMicros(runs, share));
+  const count = runs.reduce((sum, run) => sum + run.count, 0);
+  return { count, p50_us: at(0.5), p90_us: at(0.9), p99_us: at(0.99), p999_us: at(0.999) };
+}
+
+export async function benchLatency(options: Options, command: string): Promise<void> {
+  await withServers(options, async (ours, others) => {
+    const servers = [ours, ...others];
+    const kept = new Map<string, Latency[]>(servers.map(({ name }) => [name, []]));
+    const sides = servers.map((server) => sideOf(server, options, kept.get(server.name) ?? []));
+    for (const side of sides) {
+      console.error(`warming ${side.name} up ...`);
+      await side.prepare(-1);
+      // a JVM compiles what is called often: some ten thousand requests
+      for (let run = 0; run < (side.name === "kafka" && !options.quick ? 3 : 1); run += 1) {
+        await side.measure(-1);
+      }
+    }
+    const runs = await runRounds(sides, options);
+    publish({
+      options,
+      folder: ours.peer.folder,
+      shape: { name: "S6", size: options.sizeBytes, partitions: 1, rate: options.rate, acks: -1 },
+      ours: sideReport(ours, runs),
+      others: others.map((other) => sideReport(other, runs)),
+      compared: { p50_us: "cost", p99_us: "cost" },
+      extra: { merged: Object.fromEntries([...kept].map(([name, all]) => [name, merged(all)])) },
+      command,
+    });
+  });
+}
