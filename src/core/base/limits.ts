@@ -48,3 +48,21 @@ export const frameMsMax = 30_000;
 /** Output of opening one compressed batch, in bytes and as a multiple of the input. */
 export const inspectedBytesMax = 64 * 1024 * 1024;
 export const inspectedRatioMax = 100;
+/** Groups that one partition of `__consumer_offsets` takes; more are refused with a retriable code. */
+export const groupsPerShardMax = 100_000;
+/** Member ids given out by one group and not used yet. */
+export const pendingMembersPerGroupMax = 10_000;
+/** Committed offsets that a look for expired ones visits in one tick. */
+export const retentionOffsetsPerTick = 10_000;
+/** Partitions that one command may add (Kafka: 10,000 per CreateTopics or CreatePartitions). */
+export const partitionsPerCommandMax = 10_000;
+/** Partitions of the cluster: what every image, and one registration, has to go through. */
+export const partitionsMax = 1_000_000;
+/** Partitions that one CommitSeal or Trim entry may name. */
+export const sealsPerCommandMax = 100_000;
+/** Producer ids that a node reserves at a time (Kafka: blocks of 1000). */
+export const producerIdBlock = 1000;
+/** Bytes of metadata log after which a snapshot is written. */
+export const snapshotAfterBytes = 16 * 1024 * 1024;
+/** Proposals that wait for the metadata log; more are refused. */
+export const proposalsMax = 4096;

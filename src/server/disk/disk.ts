@@ -53,7 +53,7 @@ export class Disk {
   readonly #pending = new Map<number, Pending>();
   #queued: Queued[] = [];
   #nextRequest = 1;
-  #buffer: Uint8Array = Buffer.allocUnsafeSlow(readBufferBytes);
+  #buffer = new Uint8Array(readBufferBytes);
   #takesWrites = true;
 
   constructor(store: Store) {
@@ -182,7 +182,7 @@ export class Disk {
   #growBuffer(filled: number, more: number): void {
     let size = this.#buffer.byteLength;
     while (size < filled + more) size *= 2;
-    const larger = Buffer.allocUnsafeSlow(size);
+    const larger = new Uint8Array(size);
     larger.set(this.#buffer.subarray(0, filled));
     this.#buffer = larger;
   }
@@ -320,7 +320,7 @@ export class Disk {
       epoch: entry.epoch,
       bytes: entry.bytes,
       maxTimestamp: entry.maxTimestamp,
-      producerHeaders: pages.length === 1 ? (pages[0] ?? noBytes) : Buffer.concat(pages),
+      producerHeaders: pages.length === 1 ? (pages[0] ?? noBytes) : joined(pages),
     };
     this.#input({ kind: "opened", slot, partition });
   }
@@ -347,6 +347,16 @@ export class Disk {
     assert(this.#sink !== null, "the disk has a sink");
     this.#sink.input(input);
   }
+}
+
+function joined(pages: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pages.reduce((sum, page) => sum + page.byteLength, 0));
+  let at = 0;
+  for (const page of pages) {
+    whole.set(page, at);
+    at += page.byteLength;
+  }
+  return whole;
 }
 
 /** An I/O error is never "no data". */

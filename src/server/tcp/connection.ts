@@ -66,7 +66,8 @@ export class KafkaConnection implements FrameSink {
   received(chunk: Uint8Array): void {
     this.lastActive = this.#host.now();
     this.#host.counters.bytesIn += chunk.byteLength;
-    this.#cutter.push(chunk);
+    // Plain from here on: `slice` of a Buffer would not copy.
+    this.#cutter.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     this.#settle();
   }
 

@@ -18,7 +18,8 @@ export class AssemblyPool {
       this.#bytes -= buffer.byteLength;
       return buffer;
     }
-    return Buffer.allocUnsafeSlow(roundUp(atLeast));
+    // A plain array over the memory: `slice` of a Buffer would not copy.
+    return new Uint8Array(Buffer.allocUnsafeSlow(roundUp(atLeast)).buffer);
   }
 
   give(buffer: Uint8Array): void {
