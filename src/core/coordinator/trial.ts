@@ -1,0 +1,204 @@
+// For tests only: a shard with a clock and a log in memory. Every turn is carried out at once:
+// records are logged and applied, answers are settled.
+
+import { Random } from "../base/random.ts";
+import { noTopicId } from "../base/ids.ts";
+import {
+  type CommitRequest,
+  type GroupRecord,
+  type GroupSettings,
+  type JoinAnswer,
+  type JoinRequest,
+  Shard,
+  type SyncAnswer,
+  Turn,
+  Waiter,
+} from "./coordinator.ts";
+
+export const trialSettings: GroupSettings = {
+  sessionTimeoutMsMin: 6_000,
+  sessionTimeoutMsMax: 1_800_000,
+  initialRebalanceDelayMs: 3_000,
+  groupMembersMax: 1_000,
+  offsetMetadataMax: 4_096,
+  offsetsRetentionMs: 7 * 24 * 3_600_000,
+  retentionCheckMs: 600_000,
+  recordBytesMax: 4 * 1024 * 1024,
+};
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** In trials a subscription is a comma-separated list of topics; "?" cannot be read. */
+export function subscription(...topics: string[]): Uint8Array {
+  return encoder.encode(topics.join(","));
+}
+
+export function bytesOf(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+export function textOf(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
+function readSubscription(bytes: Uint8Array): readonly string[] | null {
+  const text = decoder.decode(bytes);
+  if (text === "?") return null;
+  return text === "" ? [] : text.split(",");
+}
+
+/** A request under way; `answer` is null until it leaves. */
+export class Asked<A> {
+  answer: A | null = null;
+  readonly waiter = new Waiter<A>((_code, answer) => {
+    this.answer = answer;
+  });
+}
+
+export class Trial {
+  settings: GroupSettings;
+  shard: Shard;
+  now = 1_000_000;
+  /** Unix ms run apart from the monotonic ones, so that a mix-up shows. */
+  wall = 1_700_000_000_000;
+  log: GroupRecord[] = [];
+  readonly #random = new Random([1, 2, 3, 4], 7);
+
+  constructor(settings: Partial<GroupSettings> = {}) {
+    this.settings = { ...trialSettings, ...settings };
+    this.shard = this.reload();
+  }
+
+  /** The node starts again: everything that is not in the log is lost. */
+  reload(): Shard {
+    const shard = this.replayed();
+    this.shard = shard;
+    this.turn((turn) => shard.loaded(turn));
+    return shard;
+  }
+
+  /** A shard that has read the log and is not alive. */
+  replayed(): Shard {
+    const shard = new Shard(this.settings, this.#random, readSubscription);
+    for (const record of this.log) shard.apply(record);
+    return shard;
+  }
+
+  turn<T>(plan: (turn: Turn) => T): T {
+    const turn = new Turn(this.now, this.wall);
+    const result = plan(turn);
+    for (const record of turn.records) {
+      this.log.push(record);
+      this.shard.apply(record);
+    }
+    for (const reply of turn.replies) reply.settle(0);
+    this.shard.invariants();
+    return result;
+  }
+
+  /** Time passes in ticks of 100 ms. */
+  pass(ms: number): void {
+    const end = this.now + ms;
+    while (this.now < end) {
+      const step = Math.min(100, end - this.now);
+      this.now += step;
+      this.wall += step;
+      this.turn((turn) => this.shard.tick(turn));
+    }
+  }
+
+  join(request: Partial<JoinRequest> = {}): Asked<JoinAnswer> {
+    const asked = new Asked<JoinAnswer>();
+    const whole: JoinRequest = {
+      groupId: "g",
+      memberId: "",
+      instanceId: null,
+      clientId: "client",
+      clientHost: "/127.0.0.1",
+      sessionTimeoutMs: 10_000,
+      rebalanceTimeoutMs: 60_000,
+      protocolType: "consumer",
+      protocols: [{ name: "range", metadata: subscription("t") }],
+      reason: "",
+      takesMemberId: true,
+      skipsAssignment: true,
+      ...request,
+    };
+    this.turn((turn) => this.shard.join(turn, asked.waiter, whole));
+    return asked;
+  }
+
+  sync(memberId: string, generation: number, assignments: Record<string, string> = {}, more: { instanceId?: string; protocolType?: string; protocol?: string } = {}): Asked<SyncAnswer> {
+    const asked = new Asked<SyncAnswer>();
+    this.turn((turn) =>
+      this.shard.sync(turn, asked.waiter, {
+        groupId: "g",
+        memberId,
+        generation,
+        instanceId: more.instanceId ?? null,
+        protocolType: more.protocolType ?? null,
+        protocol: more.protocol ?? null,
+        assignments: Object.entries(assignments).map(([id, text]) => ({ memberId: id, assignment: bytesOf(text) })),
+      }),
+    );
+    return asked;
+  }
+
+  heartbeat(memberId: string, generation: number, instanceId: string | null = null, groupId = "g"): number {
+    return this.turn((turn) => this.shard.heartbeat(turn, { groupId, memberId, generation, instanceId }));
+  }
+
+  leave(...members: { memberId?: string; instanceId?: string }[]): readonly number[] {
+    const leaving = members.map((each) => ({ memberId: each.memberId ?? "", instanceId: each.instanceId ?? null, reason: "" }));
+    return this.turn((turn) => this.shard.leave(turn, { groupId: "g", members: leaving })).codes;
+  }
+
+  /** Commits one offset of topic "t", partition 0, unless told otherwise. Returns its code. */
+  commit(offset: number, request: Partial<CommitRequest> = {}): number | undefined {
+    const whole: CommitRequest = {
+      groupId: "g",
+      generation: -1,
+      memberId: "",
+      instanceId: null,
+      retentionMs: -1,
+      knowsGroupIdNotFound: true,
+      topics: [{ name: "t", topicId: noTopicId, partitions: [{ partition: 0, offset, leaderEpoch: -1, metadata: "" }] }],
+      ...request,
+    };
+    return this.turn((turn) => this.shard.commit(turn, whole))[0]?.[0];
+  }
+
+  committed(topic = "t", partition = 0, groupId = "g"): number | null {
+    return this.shard.committed(groupId, topic, noTopicId, partition)?.offset ?? null;
+  }
+
+  /** A member by the two steps of KIP-394: the id, and the JoinGroup that waits. */
+  member(request: Partial<JoinRequest> = {}): { id: string; asked: Asked<JoinAnswer> } {
+    const id = this.join(request).answer?.memberId ?? "";
+    return { id, asked: this.join({ ...request, memberId: id }) };
+  }
+
+  /** A stable group of as many members, and its generation; the first one leads. */
+  stable(members: number, request: Partial<JoinRequest> = {}): { ids: string[]; generation: number } {
+    const joined = Array.from({ length: members }, () => this.member(request));
+    for (let waited = 0; joined.some((each) => each.asked.answer === null); waited += 100) {
+      if (waited > 10 * 60_000) throw new Error("the group does not get stable");
+      this.pass(100);
+    }
+    const ids = joined.map((each) => each.id);
+    const generation = joined[0]?.asked.answer?.generation ?? -1;
+    const leader = joined[0]?.asked.answer?.leader ?? "";
+    this.sync(leader, generation, Object.fromEntries(ids.map((id) => [id, `parts of ${id}`])));
+    for (const id of ids) if (id !== leader) this.sync(id, generation);
+    return { ids, generation };
+  }
+
+  state(groupId = "g"): string {
+    return this.shard.describe(groupId)?.state ?? "Dead";
+  }
+
+  members(groupId = "g"): string[] {
+    return this.shard.describe(groupId)?.members.map((member) => member.memberId) ?? [];
+  }
+}
