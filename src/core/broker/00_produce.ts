@@ -123,7 +123,7 @@ function planPartition(
   }
   // First touch: the batch outlives the step, so it and its facts are copied. Later requests for
   // the partition queue behind it and keep their order.
-  const batch = records.slice();
+  const batch = new Uint8Array(records); // a copy; `slice` of a Buffer would not be one
   const kept = facts.slice(at, at + factStride);
   pending.waits();
   broker.whenOpen(known, (code) => {

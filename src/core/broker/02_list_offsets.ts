@@ -8,7 +8,9 @@ import type { ListOffsetsRequest, ListOffsetsResponse } from "../../../proto/kaf
 import { ErrorCode } from "../base/error_code.ts";
 import { type LeaderEpoch, none, type None, type Offset, offset, type PartitionIndex, type Slot } from "../base/ids.ts";
 import type { Call, ReadOutcome } from "../base/node_contract.ts";
-import { batchPartitionLeaderEpoch, findRecordByTimestamp, findRecordWithMaxTimestamp } from "../../wire/batch.ts";
+import { batchLeaderEpoch } from "../../wire/batch.ts";
+import { isRefused } from "../../wire/refusal.ts";
+import { readBatch, type StoredRecord } from "../../wire/records.ts";
 import { type Broker, entry } from "./broker.ts";
 
 const Time = { latest: -1, earliest: -2, maxTimestamp: -3, earliestLocal: -4, latestTiered: -5, earliestPending: -6 } as const;
@@ -70,7 +72,7 @@ function special(broker: Broker, call: ListCall, slot: Slot, asked: Asked, epoch
     case Time.earliest:
     case Time.earliestLocal: {
       const start = broker.partitions.logStartOf(slot);
-      return found(start, broker.image.epochAt(slot, start));
+      return found(start, epochAt(broker, slot, start));
     }
     case Time.maxTimestamp:
       return byMaxTimestamp(broker, slot, asked, done);
@@ -82,28 +84,44 @@ function special(broker: Broker, call: ListCall, slot: Slot, asked: Asked, epoch
 function byTime(broker: Broker, slot: Slot, asked: Asked, done: (found: Answer) => void): void {
   const limit = broker.partitions.highWatermarkOf(slot);
   broker.lookup(slot, "timestamp", asked.timestamp, limit, (outcome) =>
-    done(fromBatch(asked, outcome, (batch) => findRecordByTimestamp(batch, asked.timestamp))),
+    done(fromBatch(asked, outcome, (records) => records.find((record) => record.timestamp >= asked.timestamp))),
   );
 }
 
 function byMaxTimestamp(broker: Broker, slot: Slot, asked: Asked, done: (found: Answer) => void): void {
   const limit = broker.partitions.highWatermarkOf(slot);
-  broker.lookup(slot, "max-timestamp", -1, limit, (outcome) => done(fromBatch(asked, outcome, findRecordWithMaxTimestamp)));
+  broker.lookup(slot, "max-timestamp", -1, limit, (outcome) => done(fromBatch(asked, outcome, newest)));
 }
 
 function fromBatch(
   asked: Asked,
   outcome: ReadOutcome,
-  find: (batch: Uint8Array) => { readonly offset: number; readonly timestamp: number } | null,
+  find: (records: readonly StoredRecord[]) => StoredRecord | undefined,
 ): Answer {
   if (outcome.status !== "ok" && outcome.status !== "absent") {
     return answer(asked.partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR, none, -1, none);
   }
   const batch = outcome.records;
-  const record = batch.byteLength === 0 ? null : find(batch);
-  if (record === null) return answer(asked.partitionIndex, ErrorCode.NONE, none, -1, none);
-  const epoch = batchPartitionLeaderEpoch(new DataView(batch.buffer, batch.byteOffset, batch.byteLength), 0);
+  const records = batch.byteLength === 0 ? [] : readBatch(batch);
+  if (isRefused(records)) return answer(asked.partitionIndex, ErrorCode.CORRUPT_MESSAGE, none, -1, none);
+  const record = find(records);
+  if (record === undefined) return answer(asked.partitionIndex, ErrorCode.NONE, none, -1, none);
+  const epoch = batchLeaderEpoch(new DataView(batch.buffer, batch.byteOffset, batch.byteLength), 0);
   return answer(asked.partitionIndex, ErrorCode.NONE, offset(record.offset), record.timestamp, epoch < 0 ? none : (epoch as LeaderEpoch)); // proof: stamped by a leader
+}
+
+/** The first record among those with the highest timestamp, as Kafka answers. */
+function newest(records: readonly StoredRecord[]): StoredRecord | undefined {
+  let best: StoredRecord | undefined;
+  for (const record of records) if (best === undefined || record.timestamp > best.timestamp) best = record;
+  return best;
+}
+
+/** The epoch that owns an offset: the last one that starts at or below it. */
+function epochAt(broker: Broker, slot: Slot, at: Offset): LeaderEpoch {
+  let owner = broker.partitions.epochOf(slot);
+  for (const { epoch, start } of broker.image.chainOf(slot)) if (start <= at) owner = epoch;
+  return owner;
 }
 
 export const listOffsets = entry<ListOffsetsRequest, ListOffsetsResponse>("ListOffsets", plan);

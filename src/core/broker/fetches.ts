@@ -265,6 +265,10 @@ export class Fetches {
   #diverges(part: FetchPart, slot: Slot): boolean {
     const last = this.#broker.image.epochEnd(slot, part.lastFetchedEpoch, this.#broker.partitions.endOf(slot));
     if (last.epoch === part.lastFetchedEpoch && part.fetchOffset <= last.end) return false;
+    if (last.epoch < 0 || last.end < 0) {
+      part.code = ErrorCode.OFFSET_OUT_OF_RANGE;
+      return true;
+    }
     part.divergingEpoch = last.epoch;
     part.divergingEnd = last.end;
     return true;
