@@ -66,3 +66,10 @@ export const producerIdBlock = 1000;
 export const snapshotAfterBytes = 16 * 1024 * 1024;
 /** Proposals that wait for the metadata log; more are refused. */
 export const proposalsMax = 4096;
+/** Characters of one setting's value, at most 3 bytes each: it must fit in a string on the wire. */
+export const configTextMax = 10_000;
+/** Settings that one resource may have. */
+export const configsPerResourceMax = 1000;
+/** Groups and metrics subscriptions that may have settings of their own. */
+export const configuredResourcesMax = 10_000;
+assert(configTextMax * 3 <= stringBytesMax, "a setting's value fits in a string");
