@@ -55,18 +55,19 @@ function xorshift32(seed: number): () => number {
   };
 }
 
-/** Least-squares slope of `values` over `times`, per unit of time. */
+/**
+ * Theil-Sen slope of `values` over `times`, per unit of time: the median of the slopes between all
+ * pairs of points. A few outliers, such as a collector's peaks, do not move it.
+ */
 export function slope(times: readonly number[], values: readonly number[]): number {
-  const mean = (list: readonly number[]) => list.reduce((sum, each) => sum + each, 0) / list.length;
-  const timeMean = mean(times);
-  const valueMean = mean(values);
-  let covariance = 0;
-  let variance = 0;
-  for (const [index, time] of times.entries()) {
-    covariance += (time - timeMean) * ((values[index] ?? Number.NaN) - valueMean);
-    variance += (time - timeMean) ** 2;
+  const slopes: number[] = [];
+  for (const [left, leftTime] of times.entries()) {
+    for (let right = left + 1; right < times.length; right += 1) {
+      const run = (times[right] ?? Number.NaN) - leftTime;
+      slopes.push(((values[right] ?? Number.NaN) - (values[left] ?? Number.NaN)) / run);
+    }
   }
-  return covariance / variance;
+  return median(slopes);
 }
 
 /** Three significant digits: more would claim a precision that no run has. */
