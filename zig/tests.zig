@@ -2,6 +2,7 @@
 //! a new file cannot be forgotten.
 
 test {
+    _ = @import("batch.zig");
     _ = @import("crc32c.zig");
     _ = @import("io.zig");
     _ = @import("stdx.zig");
