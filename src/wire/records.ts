@@ -1,0 +1,273 @@
+// Records in and out of a batch, one object each: for batches of our own (internal topics, the
+// client) and for edges that show records to people. The path of produce and fetch never comes here.
+
+import { assert } from "../core/base/assert.ts";
+import { Attribute } from "../core/base/facts.ts";
+import {
+  batchAttributes,
+  batchBaseOffset,
+  batchBaseTimestamp,
+  batchBytes,
+  batchHeadBytes,
+  batchHeaderBytes,
+  batchMagic,
+  batchMagicOf,
+  batchMaxTimestamp,
+  batchRecordsCount,
+  stampBatch,
+  stampCrc,
+} from "./batch.ts";
+import { type DecodeRefusal, refuse } from "./refusal.ts";
+import { Varints } from "./varints.ts";
+
+export interface RecordHeader {
+  readonly key: string;
+  readonly value: Uint8Array | null;
+}
+
+/** A record as it goes into a batch. */
+export interface NewRecord {
+  readonly key: Uint8Array | null;
+  /** Null: a tombstone where the topic is compacted. */
+  readonly value: Uint8Array | null;
+  readonly headers?: readonly RecordHeader[];
+  /** Milliseconds since 1970; -1 = none. */
+  readonly timestamp: number;
+}
+
+/** A record as it lies in a batch; key, value and header values are views. */
+export interface StoredRecord extends Required<NewRecord> {
+  readonly offset: number;
+}
+
+/** What a batch says beside its records; the defaults are "no producer, no transaction". */
+export interface BatchOptions {
+  readonly baseOffset?: number;
+  readonly leaderEpoch?: number;
+  readonly producerId?: number;
+  readonly producerEpoch?: number;
+  readonly baseSequence?: number;
+  /** Bits of `Attribute`; never a codec, since records are written as they are. */
+  readonly attributes?: number;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const noHeaders: readonly RecordHeader[] = [];
+
+/** A whole batch with its CRC, in bytes of its own. */
+export function buildBatch(
+  records: readonly NewRecord[],
+  options: BatchOptions = {},
+): Uint8Array<ArrayBuffer> {
+  const first = records[0];
+  assert(first !== undefined, "a batch has a record");
+  const attributes = options.attributes ?? 0;
+  assert((attributes & Attribute.codecMask) === 0, "records of ours are not compressed");
+  const batch = new BatchWriter();
+  let maxTimestamp = first.timestamp;
+  records.forEach((record, index) => {
+    assert(Number.isSafeInteger(record.timestamp), "a timestamp is a safe integer");
+    assert(record.timestamp >= -1, "a timestamp of ours is a time or none");
+    if (record.timestamp > maxTimestamp) maxTimestamp = record.timestamp;
+    batch.record(record, record.timestamp - first.timestamp, index);
+  });
+  const bytes = batch.bytes.slice(0, batch.position);
+  const view = new DataView(bytes.buffer);
+  stampBatch(view, 0, options.baseOffset ?? 0, options.leaderEpoch ?? -1);
+  view.setInt32(8, bytes.length - batchHeadBytes);
+  view.setInt8(16, batchMagic);
+  view.setUint16(21, attributes);
+  view.setInt32(23, records.length - 1);
+  view.setBigInt64(27, BigInt(first.timestamp));
+  view.setBigInt64(35, BigInt(maxTimestamp));
+  view.setBigInt64(43, BigInt(options.producerId ?? -1));
+  view.setInt16(51, options.producerEpoch ?? -1);
+  view.setInt32(53, options.baseSequence ?? -1);
+  view.setInt32(57, records.length);
+  stampCrc(bytes, view, 0);
+  return bytes;
+}
+
+class BatchWriter {
+  bytes = new Uint8Array(256);
+  position = batchHeaderBytes;
+
+  record(record: NewRecord, timestampDelta: number, offsetDelta: number): void {
+    const headers = record.headers ?? noHeaders;
+    const start = this.position;
+    // The body is written behind room for the longest length, then moved up against the length.
+    this.position = start + 5;
+    this.#reserve(5);
+    this.bytes[this.position] = 0;
+    this.position += 1;
+    this.#varint(timestampDelta);
+    this.#varint(offsetDelta);
+    this.#sized(record.key);
+    this.#sized(record.value);
+    this.#varint(headers.length);
+    for (const header of headers) {
+      this.#sized(encoder.encode(header.key));
+      this.#sized(header.value);
+    }
+    const bodyStart = start + 5;
+    const bodyEnd = this.position;
+    this.position = start;
+    this.#varint(bodyEnd - bodyStart);
+    this.bytes.copyWithin(this.position, bodyStart, bodyEnd);
+    this.position += bodyEnd - bodyStart;
+  }
+
+  #sized(source: Uint8Array | null): void {
+    if (source === null) return this.#varint(-1);
+    this.#varint(source.length);
+    this.#reserve(source.length);
+    this.bytes.set(source, this.position);
+    this.position += source.length;
+  }
+
+  /** Zig-zag of a safe integer: the sign goes to the lowest bit, the rest below it unchanged. */
+  #varint(value: number): void {
+    this.#reserve(10);
+    const magnitude = value < 0 ? -value - 1 : value;
+    let group = (magnitude % 64) * 2 + (value < 0 ? 1 : 0);
+    let rest = Math.floor(magnitude / 64);
+    while (rest > 0) {
+      this.bytes[this.position] = group | 0x80;
+      this.position += 1;
+      group = rest % 128;
+      rest = Math.floor(rest / 128);
+    }
+    this.bytes[this.position] = group;
+    this.position += 1;
+  }
+
+  #reserve(count: number): void {
+    const needed = this.position + count;
+    if (needed <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+    grown.set(this.bytes.subarray(0, this.position));
+    this.bytes = grown;
+  }
+}
+
+/**
+ * The records of the uncompressed batch at `start`, whose bytes end at or before `end`. The offsets
+ * are those of the batch. Refused: a batch that is compressed, cut short or malformed; the CRC is
+ * not looked at.
+ */
+export function readBatch(
+  bytes: Uint8Array,
+  start = 0,
+  end = bytes.length,
+): readonly StoredRecord[] | DecodeRefusal {
+  if (end - start < batchHeaderBytes) return refuse("truncated");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const size = batchBytes(view, start);
+  if (size < batchHeaderBytes || size > end - start) return refuse("truncated");
+  const attributes = batchAttributes(view, start);
+  if (batchMagicOf(view, start) !== batchMagic) return refuse("version");
+  if ((attributes & Attribute.codecMask) !== 0) return refuse("version");
+  const appendTime = (attributes & Attribute.logAppendTime) !== 0;
+  return readRecords(
+    bytes,
+    start + batchHeaderBytes,
+    start + size,
+    batchRecordsCount(view, start),
+    batchBaseOffset(view, start),
+    batchBaseTimestamp(view, start),
+    appendTime ? batchMaxTimestamp(view, start) : null,
+  );
+}
+
+/**
+ * `count` records that fill `bytes[start..end)`: the body of a batch, decompressed by the caller
+ * where it was compressed. `appendTime`: the time of all of them, where the broker gave it.
+ */
+export function readRecords(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  count: number,
+  baseOffset: number,
+  baseTimestamp: number,
+  appendTime: number | null,
+): readonly StoredRecord[] | DecodeRefusal {
+  const reader = new RecordReader(bytes, start, end);
+  const records: StoredRecord[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const record = reader.record(baseOffset, baseTimestamp, appendTime);
+    if (record === null) return refuse("truncated");
+    if (!Number.isSafeInteger(record.timestamp)) return refuse("unsafe-int64");
+    if (!Number.isSafeInteger(record.offset)) return refuse("unsafe-int64");
+    records.push(record);
+  }
+  return reader.atEnd ? records : refuse("count");
+}
+
+class RecordReader {
+  readonly #varints = new Varints();
+  readonly #end: number;
+
+  constructor(bytes: Uint8Array, start: number, end: number) {
+    this.#varints.reset(bytes);
+    this.#varints.position = start;
+    this.#end = end;
+  }
+
+  get atEnd(): boolean {
+    return this.#varints.position === this.#end;
+  }
+
+  /** Null: the record is malformed. */
+  record(
+    baseOffset: number,
+    baseTimestamp: number,
+    appendTime: number | null,
+  ): StoredRecord | null {
+    const v = this.#varints;
+    const length = v.int32(this.#end);
+    const end = v.position + length;
+    if (v.failed || length < 1 || end > this.#end) return null;
+    v.position += 1;
+    v.int64(end);
+    // The halves are added apart: a delta may be unsafe where the sum is not.
+    const baseHigh = Math.floor(baseTimestamp / 4294967296);
+    const low = baseTimestamp - baseHigh * 4294967296 + v.low;
+    const timestamp = appendTime ?? (baseHigh + v.high) * 4294967296 + low;
+    const delta = v.failed ? 0 : v.int32(end);
+    if (v.failed) return null;
+    const key = this.#sized(end);
+    const value = key === undefined ? undefined : this.#sized(end);
+    const headers = value === undefined ? undefined : this.#headers(end);
+    if (key === undefined || value === undefined || headers === undefined) return null;
+    if (v.position !== end) return null;
+    return { offset: baseOffset + delta, timestamp, key, value, headers };
+  }
+
+  /** Undefined: malformed; null: null. */
+  #sized(end: number): Uint8Array | null | undefined {
+    const v = this.#varints;
+    const length = v.int32(end);
+    if (v.failed) return undefined;
+    const start = v.position;
+    if (!v.skip(length, end, -1)) return undefined;
+    return length === -1 ? null : v.bytes.subarray(start, v.position);
+  }
+
+  #headers(end: number): readonly RecordHeader[] | undefined {
+    const count = this.#varints.int32(end);
+    if (this.#varints.failed || count < 0 || count * 2 > end - this.#varints.position) {
+      return undefined;
+    }
+    const headers: RecordHeader[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const key = this.#sized(end);
+      if (key === undefined || key === null) return undefined;
+      const value = this.#sized(end);
+      if (value === undefined) return undefined;
+      headers.push({ key: decoder.decode(key), value });
+    }
+    return headers;
+  }
+}
