@@ -18,6 +18,7 @@ import { CommitQueue, Partitions, PartitionState, type Waiting } from "../replic
 import { Fetches } from "./fetches.ts";
 import { Groups } from "./groups.ts";
 import { rememberProducers } from "./producer_state.ts";
+import { readMetadata } from "../../wire/metadata_records.ts";
 
 /** One Kafka API: registered in apis.ts, which is what ApiVersions advertises. */
 export interface ApiEntry {
@@ -371,7 +372,8 @@ export class Broker {
   }
 
   #metadata(batches: Uint8Array): void {
-    this.image.applyBatches(batches, this.#changed);
+    const refusal = readMetadata(batches, (record, position) => this.image.apply(record, position, this.#changed));
+    assert(refusal === null, "committed metadata can be read");
   }
 
   readonly #changed = (change: MetadataChange): void => {

@@ -1,0 +1,136 @@
+// A disk in memory with the behaviour that the data node relies on: it stamps copies, hands out
+// tickets, and becomes durable only when it is told to. `crash` keeps what was durable.
+
+import { assert } from "../../src/core/base/assert.ts";
+import { type LeaderEpoch, offset, type Offset, type Slot, type Ticket, ticket } from "../../src/core/base/ids.ts";
+import type { OpenedPartition, ReadOutcome, ReadPart } from "../../src/core/base/node_contract.ts";
+import { batchHeaderBytes, batchMaxTimestamp, stampAppendTime, stampBatch } from "../../src/wire/batch.ts";
+
+interface StoredBatch {
+  readonly base: number;
+  readonly end: number;
+  readonly epoch: number;
+  readonly bytes: Uint8Array;
+  readonly maxTimestamp: number;
+  readonly ticket: number;
+}
+
+interface Stream {
+  batches: StoredBatch[];
+  logStart: number;
+}
+
+const none = new Uint8Array(0);
+const frameBytes = 64;
+
+export class MemoryDisk {
+  /** By topic id and partition, as a real store keeps them. */
+  #streams = new Map<string, Stream>();
+  readonly #bound = new Map<Slot, Stream>();
+  #tail = 0;
+  durable = 0;
+  readonly ringBytes: number;
+
+  constructor(ringBytes = 64 * 1024 * 1024) {
+    this.ringBytes = ringBytes;
+  }
+
+  get tail(): Ticket {
+    return ticket(this.#tail);
+  }
+  get credit(): number {
+    return this.ringBytes - (this.#tail - this.durable);
+  }
+
+  sync(): void {
+    this.durable = this.#tail;
+  }
+
+  /** What a process that starts now finds after a power cut: nothing that was not durable. */
+  afterPowerCut(): MemoryDisk {
+    const next = new MemoryDisk(this.ringBytes);
+    next.#tail = this.durable;
+    next.durable = this.durable;
+    for (const [key, stream] of this.#streams) {
+      next.#streams.set(key, {
+        logStart: stream.logStart,
+        batches: stream.batches.filter((batch) => batch.ticket <= this.durable),
+      });
+    }
+    return next;
+  }
+
+  open(slot: Slot, key: string): OpenedPartition {
+    let stream = this.#streams.get(key);
+    if (stream === undefined) {
+      stream = { batches: [], logStart: 0 };
+      this.#streams.set(key, stream);
+    }
+    this.#bound.set(slot, stream);
+    const last = stream.batches.at(-1);
+    const headers = stream.batches.map((batch) => batch.bytes.subarray(0, batchHeaderBytes));
+    return {
+      logStart: offset(stream.logStart),
+      end: offset(Math.max(last?.end ?? 0, stream.logStart)),
+      epoch: last?.epoch ?? -1,
+      bytes: stream.batches.reduce((sum, batch) => sum + batch.bytes.byteLength, 0),
+      maxTimestamp: Math.max(-1, ...stream.batches.map((batch) => batch.maxTimestamp)),
+      producerHeaders: new Uint8Array(Buffer.concat(headers)),
+    };
+  }
+
+  append(slot: Slot, epoch: LeaderEpoch, base: Offset, count: number, logAppendTime: number, batch: Uint8Array): Ticket {
+    const stream = this.#streamOf(slot);
+    const bytes = new Uint8Array(batch);
+    const view = new DataView(bytes.buffer);
+    stampBatch(view, 0, base, epoch);
+    if (logAppendTime >= 0) stampAppendTime(bytes, view, 0, logAppendTime);
+    this.#tail += frameBytes + Math.ceil(bytes.byteLength / 8) * 8;
+    assert(this.credit >= 0, "an append stays within the credit");
+    stream.batches.push({ base, end: base + count, epoch, bytes, maxTimestamp: batchMaxTimestamp(view, 0), ticket: this.#tail });
+    return ticket(this.#tail);
+  }
+
+  read(part: ReadPart, bytesMax: number, first: boolean): ReadOutcome {
+    const stream = this.#streamOf(part.slot);
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    let next: number = part.offset;
+    for (const batch of stream.batches) {
+      if (batch.end <= part.offset) continue;
+      if (batch.base >= part.limit || batch.end > part.limit) break;
+      if (bytes + batch.bytes.byteLength > bytesMax && !(first && bytes === 0)) break;
+      parts.push(batch.bytes);
+      bytes += batch.bytes.byteLength;
+      next = batch.end;
+    }
+    return { status: "ok", records: bytes === 0 ? none : new Uint8Array(Buffer.concat(parts)), nextOffset: offset(next) };
+  }
+
+  lookup(slot: Slot, by: "timestamp" | "max-timestamp", value: number, limit: Offset): ReadOutcome {
+    const below = this.#streamOf(slot).batches.filter((batch) => batch.end <= limit);
+    const found =
+      by === "timestamp"
+        ? below.find((batch) => batch.maxTimestamp >= value)
+        : below.reduce<StoredBatch | undefined>((best, batch) => (best === undefined || batch.maxTimestamp > best.maxTimestamp ? batch : best), undefined);
+    return { status: "ok", records: found?.bytes ?? none, nextOffset: offset(found?.end ?? 0) };
+  }
+
+  trim(slot: Slot, at: Offset): void {
+    const stream = this.#streamOf(slot);
+    stream.logStart = Math.max(stream.logStart, at);
+    stream.batches = stream.batches.filter((batch) => batch.end > at);
+  }
+
+  remove(slot: Slot): void {
+    const stream = this.#bound.get(slot);
+    this.#bound.delete(slot);
+    for (const [key, each] of this.#streams) if (each === stream) this.#streams.delete(key);
+  }
+
+  #streamOf(slot: Slot): Stream {
+    const stream = this.#bound.get(slot);
+    assert(stream !== undefined, "the partition was opened");
+    return stream;
+  }
+}
