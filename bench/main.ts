@@ -1,5 +1,5 @@
-// `bun run bench CASE [options]`: one case, one JSON line on stdout, progress on stderr. The line is
-// also kept in bench/results/<case>.jsonl.
+// `bun run bench CASE [options]`: one case, one JSON line on stdout, progress on stderr. A full
+// run of our node is also kept in bench/results/<case>.jsonl.
 
 import { benchFetch } from "./cases/fetch.ts";
 import { benchLatency } from "./cases/latency.ts";

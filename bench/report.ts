@@ -88,10 +88,17 @@ export function resultLine(report: Report, machine: Machine): Record<string, unk
   };
 }
 
+/** A quick run proves that the bench works, and a foreign subject says nothing about us: not kept. */
 export function publish(report: Report): void {
+  const { caseName, quick, subject } = report.options;
   const line = JSON.stringify(resultLine(report, describeMachine(report.folder)));
+  if (!quick && subject === "pyralog") keep(caseName, line);
+  console.log(line);
+}
+
+/** Appends to the results of a case, which are committed: they are the source of published figures. */
+export function keep(caseName: string, line: string): void {
   const folder = join(root, "bench/results");
   mkdirSync(folder, { recursive: true });
-  appendFileSync(join(folder, `${report.options.caseName}.jsonl`), `${line}\n`);
-  console.log(line);
+  appendFileSync(join(folder, `${caseName}.jsonl`), `${line}\n`);
 }

@@ -7,7 +7,7 @@
 // The load: one producer and one group of one consumer on a topic with retention by time, one
 // idempotent producer on a topic with retention by size. Exit code 0 = flat, 1 = not.
 
-import { appendFileSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Child, exitOnSignals } from "../../bench/child.ts";
 import { earliestTimestamp, KafkaClient, latestTimestamp } from "../../bench/kafka_client.ts";
@@ -17,8 +17,8 @@ import { start as startKafka } from "../../bench/peers/kafka.ts";
 import type { Peer } from "../../bench/peers/peer.ts";
 import { start as startNode } from "../../bench/peers/pyralog.ts";
 import { descriptorCount } from "../../bench/proc.ts";
+import { keep } from "../../bench/report.ts";
 import { median, rounded, slope } from "../../bench/stats.ts";
-import { root } from "../../bench/tools.ts";
 
 const recordBytes = 1024;
 const partitions = 6;
@@ -246,8 +246,7 @@ async function main(): Promise<number> {
       ...verdict,
       command: ["bun test/chaos/soak.ts", ...args].join(" "),
     });
-    mkdirSync(join(root, "bench/results"), { recursive: true });
-    appendFileSync(join(root, "bench/results/soak.jsonl"), `${line}\n`);
+    if (options.subject === "pyralog") keep("soak", line);
     console.log(line);
     return verdict.flat ? 0 : 1;
   } finally {
