@@ -59,7 +59,7 @@ test("proto: the types of messages follow from their tables", () => {
   const swapped = (epoch: LeaderEpoch): Produced["baseOffset"] => epoch;
   // @ts-expect-error a message is read-only
   const written = (response: ProduceResponse): void => void (response.throttleTimeMs = 5);
-  expect([raw, typeof swapped, typeof written]).toEqual([5, "function", "function"]);
+  expect<unknown>([raw, typeof swapped, typeof written]).toEqual([5, "function", "function"]);
 });
 
 test("proto: a default has the type of its field", () => {
