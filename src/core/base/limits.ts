@@ -73,3 +73,21 @@ export const configsPerResourceMax = 1000;
 /** Groups and metrics subscriptions that may have settings of their own. */
 export const configuredResourcesMax = 10_000;
 assert(configTextMax * 3 <= stringBytesMax, "a setting's value fits in a string");
+/** How long a proposal waits for room in the metadata log before it is refused. */
+export const proposalWaitMs = 15_000;
+/** What an append costs in the log beside its bytes: the frame's header, and padding to 8 bytes. */
+export const frameOverheadBytes = 64 + 8;
+/** Requests that wait for a shard of groups to be loaded; more get a retriable code. */
+export const groupRequestsParkedMax = 10_000;
+/** Batches of a shard that wait for the disk or for their commit; more requests get a retriable code. */
+export const groupAppendsMax = 1024;
+/** A shard's records are cut into batches of about this size. */
+export const groupBatchBytes = 256 * 1024;
+/** The metadata of one group, which is one record. */
+export const groupMetadataBytesMax = 4 * 1024 * 1024;
+/** One read while a shard is loaded. */
+export const groupLoadBytes = 1024 * 1024;
+/** A shard's log may grow by so much, or by what is alive in it, before its live records are rewritten. */
+export const groupLogGrowthMax = 16 * 1024 * 1024;
+
+assert(groupMetadataBytesMax + groupBatchBytes < batchBytesMax, "a group's metadata fits in a batch");

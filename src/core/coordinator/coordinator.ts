@@ -16,7 +16,7 @@
 // and no member id given out is forgotten.
 
 import { assert, assertNever } from "../base/assert.ts";
-import type { TopicId } from "../base/ids.ts";
+import type { PartitionIndex, TopicId } from "../base/ids.ts";
 import { retentionOffsetsPerTick } from "../base/limits.ts";
 import type { Random } from "../base/random.ts";
 import { Alarms } from "./alarms.ts";
@@ -134,12 +134,12 @@ export class Shard {
   }
 
   /** What is committed for a partition of the topic with this id; null = nothing. */
-  committed(groupId: string, topic: string, topicId: TopicId, partition: number): CommittedOffset | null {
+  committed(groupId: string, topic: string, topicId: TopicId, partition: PartitionIndex): CommittedOffset | null {
     return committedOf(this.#state, groupId, topic, topicId, partition);
   }
 
   /** Topic -> partition -> offset; empty where the group has none. */
-  allCommitted(groupId: string): ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>> {
+  allCommitted(groupId: string): ReadonlyMap<string, ReadonlyMap<PartitionIndex, CommittedOffset>> {
     return this.#state.groups.get(groupId)?.offsets ?? new Map();
   }
 
@@ -207,14 +207,14 @@ export class Shard {
     return group;
   }
 
-  #keep(groupId: string, topic: string, partition: number, value: CommittedOffset): void {
+  #keep(groupId: string, topic: string, partition: PartitionIndex, value: CommittedOffset): void {
     const offsets = this.#groupOf(groupId).offsets;
     const partitions = offsets.get(topic);
     if (partitions === undefined) offsets.set(topic, new Map([[partition, value]]));
     else partitions.set(partition, value);
   }
 
-  #forgetOffset(groupId: string, topic: string, partition: number): void {
+  #forgetOffset(groupId: string, topic: string, partition: PartitionIndex): void {
     const group = this.#state.groups.get(groupId);
     const partitions = group?.offsets.get(topic);
     if (group === undefined || partitions === undefined) return;

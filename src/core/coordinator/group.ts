@@ -14,6 +14,7 @@
 // how many members know each protocol.
 
 import { assert } from "../base/assert.ts";
+import type { PartitionIndex } from "../base/ids.ts";
 import { Alarm, type Alarms } from "./alarms.ts";
 import type { CommittedOffset, GroupMetadata } from "./records.ts";
 import type { Waiter } from "./turn.ts";
@@ -167,7 +168,7 @@ export class Group {
   /** Durable, changed by `apply` only: the last metadata record. */
   stored: GroupMetadata | null = null;
   /** Durable, changed by `apply` only: topic -> partition -> offset. No topic is empty. */
-  readonly offsets = new Map<string, Map<number, CommittedOffset>>();
+  readonly offsets = new Map<string, Map<PartitionIndex, CommittedOffset>>();
 
   constructor(id: string) {
     this.id = id;

@@ -2,7 +2,7 @@
 // KIP-211 (offsets live as long as their group, then a retention time), KIP-496 (delete).
 
 import { ErrorCode } from "../base/error_code.ts";
-import { noTopicId, type TopicId } from "../base/ids.ts";
+import { type LeaderEpoch, type None, noTopicId, type Offset, type PartitionIndex, type TopicId } from "../base/ids.ts";
 import { groupsPerShardMax } from "../base/limits.ts";
 import type { Group } from "./group.ts";
 import { memberOf, memberRefusal } from "./join.ts";
@@ -31,9 +31,9 @@ export interface CommitTopic {
 }
 
 export interface CommitPartition {
-  readonly partition: number;
-  readonly offset: number;
-  readonly leaderEpoch: number;
+  readonly partition: PartitionIndex;
+  readonly offset: Offset | None;
+  readonly leaderEpoch: LeaderEpoch | None;
   readonly metadata: string | null;
 }
 
@@ -92,7 +92,7 @@ export function committedOf(
   groupId: string,
   topic: string,
   topicId: TopicId,
-  partition: number,
+  partition: PartitionIndex,
 ): CommittedOffset | null {
   const found = state.groups.get(groupId)?.offsets.get(topic)?.get(partition);
   if (found === undefined) return null;
@@ -103,7 +103,7 @@ export function committedOf(
 
 export interface OffsetDeleteRequest {
   readonly groupId: string;
-  readonly topics: readonly { readonly name: string; readonly partitions: readonly number[] }[];
+  readonly topics: readonly { readonly name: string; readonly partitions: readonly PartitionIndex[] }[];
 }
 
 /** Code of the whole request, and where that is 0 one code per topic. */
@@ -178,6 +178,6 @@ function retentionStart(group: Group): "commit" | "empty" | "never" {
   return known ? "commit" : "never";
 }
 
-function tombstone(group: Group, topic: string, partition: number): GroupRecord {
+function tombstone(group: Group, topic: string, partition: PartitionIndex): GroupRecord {
   return { kind: "offset-tombstone", group: group.id, topic, partition };
 }

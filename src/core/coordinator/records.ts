@@ -1,14 +1,14 @@
 // What a shard keeps: the typed records that `plan` returns and `apply` takes. The broker writes
 // them as Kafka's keys and values of `__consumer_offsets`. A tombstone ends the life of its key.
 
-import type { TopicId } from "../base/ids.ts";
+import type { LeaderEpoch, None, Offset, PartitionIndex, TopicId } from "../base/ids.ts";
 
 /** One committed offset of one group and partition. */
 export interface CommittedOffset {
   /** The next offset that the group will read, as the client said it. */
-  readonly offset: number;
+  readonly offset: Offset | None;
   /** Epoch of the last record read; -1 = unknown. */
-  readonly leaderEpoch: number;
+  readonly leaderEpoch: LeaderEpoch | None;
   readonly metadata: string;
   /** Unix ms. */
   readonly commitTimestamp: number;
@@ -49,14 +49,14 @@ export type GroupRecord =
       readonly kind: "offset-commit";
       readonly group: string;
       readonly topic: string;
-      readonly partition: number;
+      readonly partition: PartitionIndex;
       readonly value: CommittedOffset;
     }
   | {
       readonly kind: "offset-tombstone";
       readonly group: string;
       readonly topic: string;
-      readonly partition: number;
+      readonly partition: PartitionIndex;
     }
   | { readonly kind: "group-metadata"; readonly group: string; readonly value: GroupMetadata }
   | { readonly kind: "group-tombstone"; readonly group: string };

@@ -2,7 +2,7 @@
 // records are logged and applied, answers are settled.
 
 import { Random } from "../base/random.ts";
-import { noTopicId } from "../base/ids.ts";
+import { none, noTopicId, offset as asOffset, partitionIndex } from "../base/ids.ts";
 import {
   type CommitRequest,
   type GroupRecord,
@@ -163,14 +163,14 @@ export class Trial {
       instanceId: null,
       retentionMs: -1,
       knowsGroupIdNotFound: true,
-      topics: [{ name: "t", topicId: noTopicId, partitions: [{ partition: 0, offset, leaderEpoch: -1, metadata: "" }] }],
+      topics: [{ name: "t", topicId: noTopicId, partitions: [{ partition: partitionIndex(0), offset: asOffset(offset), leaderEpoch: none, metadata: "" }] }],
       ...request,
     };
     return this.turn((turn) => this.shard.commit(turn, whole))[0]?.[0];
   }
 
   committed(topic = "t", partition = 0, groupId = "g"): number | null {
-    return this.shard.committed(groupId, topic, noTopicId, partition)?.offset ?? null;
+    return this.shard.committed(groupId, topic, noTopicId, partitionIndex(partition))?.offset ?? null;
   }
 
   /** A member by the two steps of KIP-394: the id, and the JoinGroup that waits. */
