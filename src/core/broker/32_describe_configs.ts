@@ -1,0 +1,97 @@
+// DescribeConfigs (32), v1-4: every setting of a topic, of this node, of all nodes, of a group or of
+// a metrics subscription, with its source and, where asked, the values behind it.
+//
+// Refusals per resource: 3 unknown topic, 17 topic name, 42 resource type or name.
+
+import type { DescribeConfigsRequest, DescribeConfigsResponse } from "../../../proto/kafka/32_describe_configs.ts";
+import type { Verdict } from "../base/commands.ts";
+import { ErrorCode } from "../base/error_code.ts";
+import type { Call } from "../base/node_contract.ts";
+import { ConfigResource, topicNameProblem } from "../cluster/cluster.ts";
+import { clipped, ResourceType } from "./admin.ts";
+import { type Broker, entry } from "./broker.ts";
+import {
+  brokerEntries,
+  clusterDefaultEntries,
+  type ConfigEntry,
+  type EntryOptions,
+  plainEntries,
+  topicEntries,
+} from "./config_entries.ts";
+
+type Asked = DescribeConfigsRequest["resources"][number];
+
+type Described =
+  | { readonly kind: "entries"; readonly entries: readonly ConfigEntry[] }
+  | { readonly kind: "refused"; readonly verdict: Verdict };
+
+const documentationSince = 3;
+
+function plan(broker: Broker, call: Call<DescribeConfigsRequest, DescribeConfigsResponse>): void {
+  const { resources, includeSynonyms, includeDocumentation } = call.request;
+  const results = resources.map((asked) => {
+    const described = describe(broker, asked, {
+      keys: asked.configurationKeys,
+      synonyms: includeSynonyms,
+      documentation: includeDocumentation && call.version >= documentationSince,
+    });
+    const verdict = described.kind === "refused" ? described.verdict : null;
+    return {
+      errorCode: verdict?.code ?? ErrorCode.NONE,
+      errorMessage: clipped(verdict?.message ?? null),
+      resourceType: asked.resourceType,
+      resourceName: asked.resourceName,
+      configs: described.kind === "entries" ? described.entries : [],
+    };
+  });
+  broker.reply(call, { throttleTimeMs: 0, results });
+}
+
+function refused(code: number, message: string): Described {
+  return { kind: "refused", verdict: { code, message } };
+}
+
+function entries(of: readonly ConfigEntry[]): Described {
+  return { kind: "entries", entries: of };
+}
+
+function describe(broker: Broker, asked: Asked, options: EntryOptions): Described {
+  const { configs } = broker.image;
+  const name = asked.resourceName;
+  switch (asked.resourceType) {
+    case ResourceType.topic:
+      return describeTopic(broker, name, options);
+    case ResourceType.broker:
+      if (name === "") return entries(clusterDefaultEntries(configs, options));
+      return own(broker, name, "expected this node's id or an empty string") ?? entries(brokerEntries(configs, name, options));
+    case ResourceType.brokerLogger:
+      // The log has no loggers that could be set one by one.
+      return own(broker, name, "expected this node's id") ?? entries([]);
+    case ResourceType.clientMetrics:
+      if (name === "") return refused(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty");
+      return entries(plainEntries(configs, ConfigResource.clientMetrics, name, options));
+    case ResourceType.group:
+      if (name === "") return refused(ErrorCode.INVALID_REQUEST, "Group name must not be empty");
+      return entries(plainEntries(configs, ConfigResource.group, name, options));
+    default:
+      return refused(ErrorCode.INVALID_REQUEST, `Unsupported resource type: ${asked.resourceType}`);
+  }
+}
+
+/** Null: the name is this node's. */
+function own(broker: Broker, name: string, expected: string): Described | null {
+  if (name === String(broker.settings.nodeId)) return null;
+  return refused(ErrorCode.INVALID_REQUEST, `Unexpected broker id, ${expected}, but received ${name}`);
+}
+
+function describeTopic(broker: Broker, name: string, options: EntryOptions): Described {
+  const problem = topicNameProblem(name);
+  if (problem !== null) return refused(ErrorCode.INVALID_TOPIC_EXCEPTION, problem);
+  const { image } = broker;
+  if (image.topicByName(name) === undefined) {
+    return refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.");
+  }
+  return entries(topicEntries(image.configs, image.configs.of(ConfigResource.topic, name), options));
+}
+
+export const describeConfigs = entry("DescribeConfigs", plan);
