@@ -22,13 +22,14 @@ describe("options", () => {
   test("options: every option reaches its field", () => {
     const options = parseOptions([
       ...["latency", "--shape", "B2", "--size", "1024", "--partitions", "7", "--count", "11"],
-      ...["--rate", "500", "--durability", "os", "--vs", "null,kafka", "--pairs", "3"],
+      ...["--rate", "500", "--durability", "os", "--vs", "kafka,floor,null", "--pairs", "3"],
       ...["--set", "a.b=c", "--set", "d.e=f", "--gate", "2", "--idempotent", "--subject", "kafka"],
     ]);
     expect(options).toEqual({
       caseName: "latency",
       subject: "kafka",
       peers: ["null", "kafka"],
+      limits: ["floor"],
       shape: "B2",
       sizeBytes: 1024,
       partitions: 7,

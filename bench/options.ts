@@ -1,6 +1,6 @@
 // The command line of `bun run bench`.
 
-import { type PeerName, peerNames } from "./peers/peers.ts";
+import { type LimitName, limitNames, type PeerName, peerNames } from "./peers/peers.ts";
 import type { Durability } from "./peers/peer.ts";
 
 /**
@@ -13,7 +13,10 @@ export interface Options {
   readonly caseName: string;
   /** What is measured; normally our node. */
   readonly subject: PeerName;
+  /** Servers beside it. */
   readonly peers: readonly PeerName[];
+  /** Physical limits beside it. */
+  readonly limits: readonly LimitName[];
   readonly shape: ShapeName;
   readonly sizeBytes: number;
   readonly partitions: number | undefined;
@@ -43,7 +46,9 @@ export const usage = `bun run bench CASE [options]
   --count N            records of a run, instead of the shape's
   --rate N             requests per second, latency only (1000)
   --durability fsync|os    when our node acknowledges; Kafka flushes each batch or not alike (fsync)
-  --vs A,B             any of null, kafka, os (null)
+  --vs A,B             null: a broker that parses and acknowledges only; kafka: Apache Kafka;
+                       os: our node at os; floor: receive, CRC and write, or send, without a
+                       broker (produce, fetch); fdatasync: a sync per tick (latency); none (null)
   --pairs N            interleaved rounds (9)
   --idempotent         an idempotent producer
   --set KEY=VALUE      a setting of our node, may be repeated
@@ -90,11 +95,15 @@ export function parseOptions(args: readonly string[]): Options {
     return text === undefined ? undefined : number(text, `--${name}`);
   };
   const quick = flags.has("quick");
-  const peers = (single.get("vs") ?? "null").split(",").filter((each) => each !== "none");
+  const sides = (single.get("vs") ?? "null")
+    .split(",")
+    .filter((each) => each !== "none")
+    .map((each) => choice(each, "--vs", [...peerNames, ...limitNames]));
   return {
     caseName,
     subject: choice(single.get("subject") ?? "pyralog", "--subject", peerNames),
-    peers: peers.map((each) => choice(each, "--vs", peerNames)),
+    peers: peerNames.filter((each) => sides.includes(each)),
+    limits: limitNames.filter((each) => sides.includes(each)),
     shape: choice(single.get("shape") ?? "B1", "--shape", ["B1", "B2"]),
     sizeBytes: numeric("size") ?? 100,
     partitions: numeric("partitions"),

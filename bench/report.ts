@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describeMachine, type Machine } from "./machine.ts";
 import type { Options } from "./options.ts";
 import type { Description } from "./peers/peer.ts";
-import { controlNames, type PeerName } from "./peers/peers.ts";
+import { controlNames, type SideName } from "./peers/peers.ts";
 import { columns, type Direction, type Ratio, ratio, type Run } from "./rounds.ts";
 import { rounded } from "./stats.ts";
 import { root } from "./tools.ts";
@@ -15,7 +15,7 @@ export type Shape = Readonly<Record<string, string | number | boolean>>;
 
 /** One side of a comparison with all its runs. */
 export interface SideReport {
-  readonly name: PeerName;
+  readonly name: SideName;
   readonly description: Pick<Description, "version" | "config">;
   readonly runs: readonly Run[];
 }
@@ -37,7 +37,10 @@ export function sideReport(
   {
     name,
     peer,
-  }: { readonly name: PeerName; readonly peer: Pick<Description, "version" | "config"> },
+  }: {
+    readonly name: SideName;
+    readonly peer: Pick<Description, "version" | "config">;
+  },
   runs: ReadonlyMap<string, readonly Run[]>,
 ): SideReport {
   const { version, config } = peer;

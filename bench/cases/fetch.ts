@@ -1,5 +1,6 @@
 // How fast one native consumer reads one partition from its start, and what that costs the server.
 
+import { checkLimits, floorSide, limitReports } from "../limits.ts";
 import { consume, produce } from "../load/rdkafka.ts";
 import type { Options } from "../options.ts";
 import { publish, sideReport } from "../report.ts";
@@ -41,12 +42,14 @@ function sideOf({ name, peer }: Server, count: number): Side {
 }
 
 export async function benchFetch(options: Options, command: string): Promise<void> {
+  checkLimits(options, ["floor"]);
   const count = countOf(options);
   warmMemory(count * options.sizeBytes);
   await withServers(options, async (ours, others) => {
     const servers = [ours, ...others];
     for (const server of servers) await fill(server, options.sizeBytes, count);
     const sides = servers.map((server) => sideOf(server, count));
+    for (const _ of options.limits) sides.push(floorSide("send", count, options.sizeBytes));
     for (const side of sides) await side.measure(-1);
     const runs = await runRounds(sides, options);
     publish({
@@ -54,7 +57,7 @@ export async function benchFetch(options: Options, command: string): Promise<voi
       folder: ours.peer.folder,
       shape: { size: options.sizeBytes, partitions: 1, count, consumers: 1, group: false },
       ours: sideReport(ours, runs),
-      others: others.map((other) => sideReport(other, runs)),
+      others: [...others.map((other) => sideReport(other, runs)), ...limitReports(options, runs)],
       compared: { records_per_s: "rate", cpu_s_per_gb: "cost" },
       command,
     });

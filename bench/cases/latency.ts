@@ -1,6 +1,12 @@
 // Latency of single-record Produce requests at a fixed rate, open loop, one connection.
 
-import { type Latency, measureLatency, mergedPercentileMicros } from "../load/open_loop.ts";
+import { checkLimits, fdatasyncSide, limitReports } from "../limits.ts";
+import {
+  type Latency,
+  latencyFigures,
+  measureLatency,
+  mergedPercentileMicros,
+} from "../load/open_loop.ts";
 import type { Options } from "../options.ts";
 import { publish, sideReport } from "../report.ts";
 import { runRounds, type Side } from "../rounds.ts";
@@ -11,15 +17,28 @@ const topic = "latency";
 const secondsPerRun = 5;
 const warmupSeconds = 1;
 
-function sideOf({ name, peer }: Server, options: Options, kept: Latency[]): Side {
+interface Schedule {
+  /** Requests of a run, those of the warm-up included. */
+  readonly count: number;
+  readonly warmupCount: number;
+}
+
+function scheduleOf(options: Options): Schedule {
   const seconds = options.quick ? 1 : secondsPerRun;
   const warmupCount = options.rate * warmupSeconds;
-  const count = (options.count ?? options.rate * seconds) + warmupCount;
+  return {
+    count: (options.count ?? options.rate * seconds) + warmupCount,
+    warmupCount,
+  };
+}
+
+function sideOf({ name, peer }: Server, options: Options, kept: Latency[]): Side {
+  const { count, warmupCount } = scheduleOf(options);
   const { sizeBytes, rate: requestsPerSecond } = options;
   return {
     name,
     async prepare(round) {
-      if (round <= 0) await freshTopic(peer, topic, 1, undefined);
+      if (round < 0) await freshTopic(peer, topic, 1, undefined);
     },
     async measure(round) {
       const { address } = peer;
@@ -28,11 +47,7 @@ function sideOf({ name, peer }: Server, options: Options, kept: Latency[]): Side
       const result = await measureLatency(load);
       if (round >= 0) kept.push(result);
       return {
-        p50_us: result.p50_us,
-        p90_us: result.p90_us,
-        p99_us: result.p99_us,
-        p999_us: result.p999_us,
-        max_us: result.max_us,
+        ...latencyFigures(result),
         send_late_p99_us: result.send_late_p99_us,
         cpu_us_per_request: ((peer.cpuSeconds() - start) * 1e6) / count,
       };
@@ -47,10 +62,13 @@ function merged(runs: readonly Latency[]): Record<string, number> {
 }
 
 export async function benchLatency(options: Options, command: string): Promise<void> {
+  checkLimits(options, ["fdatasync"]);
+  const { count, warmupCount } = scheduleOf(options);
   await withServers(options, async (ours, others) => {
     const servers = [ours, ...others];
     const kept = new Map<string, Latency[]>(servers.map(({ name }) => [name, []]));
     const sides = servers.map((server) => sideOf(server, options, kept.get(server.name) ?? []));
+    for (const _ of options.limits) sides.push(fdatasyncSide(options.rate, count, warmupCount));
     for (const side of sides) {
       console.error(`warming ${side.name} up ...`);
       await side.prepare(-1);
@@ -65,7 +83,7 @@ export async function benchLatency(options: Options, command: string): Promise<v
       folder: ours.peer.folder,
       shape: { name: "S6", size: options.sizeBytes, partitions: 1, rate: options.rate, acks: -1 },
       ours: sideReport(ours, runs),
-      others: others.map((other) => sideReport(other, runs)),
+      others: [...others.map((other) => sideReport(other, runs)), ...limitReports(options, runs)],
       compared: { p50_us: "cost", p99_us: "cost" },
       extra: { merged: Object.fromEntries([...kept].map(([name, all]) => [name, merged(all)])) },
       command,

@@ -1,6 +1,7 @@
 // How many records per second one native producer gets acknowledged, and what they cost the server.
 // Shapes B1 (Kafka's best case) and B2 (the everyday case).
 
+import { checkLimits, floorSide, limitReports } from "../limits.ts";
 import { type ProduceLoad, produce } from "../load/rdkafka.ts";
 import type { Options } from "../options.ts";
 import { publish, sideReport } from "../report.ts";
@@ -51,7 +52,11 @@ function sideOf({ name, peer }: Server, shape: Shape): Side {
     },
     async measure(round): Promise<Figures> {
       const start = peer.cpuSeconds();
-      const load = { ...shape.load, address: peer.address, topic: `produce-${round}` };
+      const load = {
+        ...shape.load,
+        address: peer.address,
+        topic: `produce-${round}`,
+      };
       const result = await produce(load);
       const gigabytes = result.bytes / 1e9;
       return {
@@ -77,11 +82,14 @@ async function warmUp(sides: readonly Side[], quick: boolean): Promise<void> {
 }
 
 export async function benchProduce(options: Options, command: string): Promise<void> {
+  checkLimits(options, ["floor"]);
   const shape = shapeOf(options);
   warmMemory(shape.count * options.sizeBytes);
   await withServers(options, async (ours, others) => {
     const servers = [ours, ...others];
     const sides = servers.map((server) => sideOf(server, shape));
+    const { sizeBytes } = options;
+    for (const _ of options.limits) sides.push(floorSide("receive", shape.count, sizeBytes));
     await warmUp(sides, options.quick);
     const runs = await runRounds(sides, options);
     publish({
@@ -100,7 +108,7 @@ export async function benchProduce(options: Options, command: string): Promise<v
         producers: 1,
       },
       ours: sideReport(ours, runs),
-      others: others.map((other) => sideReport(other, runs)),
+      others: [...others.map((other) => sideReport(other, runs)), ...limitReports(options, runs)],
       compared: { records_per_s: "rate", cpu_s_per_gb: "cost" },
       command,
     });

@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 import { Child, removeScratchDir } from "../child.ts";
+import { checkLimits } from "../limits.ts";
 import { KafkaClient, singleRecordBatch } from "../kafka_client.ts";
 import type { Options } from "../options.ts";
 import type { Prepared } from "../peers/peer.ts";
@@ -85,6 +86,7 @@ function sideOf(name: PeerName, options: Options, described: Map<string, Prepare
 }
 
 export async function benchStartup(options: Options, command: string): Promise<void> {
+  checkLimits(options, []);
   const described = new Map<string, Prepared>();
   const names = [options.subject, ...options.peers];
   const sides = names.map((name) => sideOf(name, options, described));

@@ -1,6 +1,6 @@
 // Runs the native open-loop generator and reads its result.
 
-import { nativeProgram } from "./native.ts";
+import { nativeProgram } from "../native/native.ts";
 
 export interface LatencyOptions {
   readonly address: string;
@@ -30,7 +30,7 @@ export interface Latency {
 }
 
 export async function measureLatency(options: LatencyOptions): Promise<Latency> {
-  const program = await nativeProgram("bench/load/open_loop.zig");
+  const program = await nativeProgram("open_loop");
   const numbers = [
     options.sizeBytes,
     options.requestsPerSecond,
@@ -50,6 +50,12 @@ export async function measureLatency(options: LatencyOptions): Promise<Latency> 
   ]);
   if (code !== 0) throw new Error(`open_loop ended with ${code}: ${words}`);
   return JSON.parse(text) as Latency; // proof: open_loop.zig prints exactly these fields
+}
+
+/** The percentiles of one run by the names of the result line. */
+export function latencyFigures(result: Latency): Record<string, number> {
+  const { p50_us, p90_us, p99_us, p999_us, max_us } = result;
+  return { p50_us, p90_us, p99_us, p999_us, max_us };
 }
 
 /** Percentile of several runs together; `share` in 0..1, the answer in microseconds. */

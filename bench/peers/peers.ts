@@ -10,8 +10,13 @@ import { prepare as prepareNode } from "./pyralog.ts";
 export const peerNames = ["pyralog", "os", "null", "kafka"] as const;
 export type PeerName = (typeof peerNames)[number];
 
+/** Physical limits: programs without a server, see limits.ts. */
+export const limitNames = ["floor", "fdatasync"] as const;
+export type LimitName = (typeof limitNames)[number];
+export type SideName = PeerName | LimitName;
+
 /** Controls show what is possible and come as `ours / control`; the others are rivals. */
-export const controlNames: readonly PeerName[] = ["null", "os"];
+export const controlNames: readonly SideName[] = ["null", "os", ...limitNames];
 
 export interface PeerOptions {
   readonly durability: Durability;
@@ -32,7 +37,10 @@ export function preparePeer(name: PeerName, options: PeerOptions, fixedPort = fa
     case "pyralog":
       return prepareNode({ durability, settings, port });
     case "os":
-      return { ...prepareNode({ durability: "os", settings, port }), name: "os" };
+      return {
+        ...prepareNode({ durability: "os", settings, port }),
+        name: "os",
+      };
     case "null":
       return prepareNull();
     case "kafka":

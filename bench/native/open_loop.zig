@@ -11,6 +11,10 @@
 const std = @import("std");
 const assert = std.debug.assert;
 const c = std.c;
+const measure = @import("measure.zig");
+const Histogram = measure.Histogram;
+const now_ns = measure.now_ns;
+const printf = measure.printf;
 
 const ns_per_s = std.time.ns_per_s;
 const spin_ns = 50 * std.time.ns_per_us;
@@ -19,71 +23,12 @@ const in_flight_max = 65_536;
 const answer_wait_ns = 30 * ns_per_s;
 const record_size_max = 8_192;
 
-extern "c" fn printf(format: [*:0]const u8, ...) c_int;
 extern "c" fn dprintf(fd: c_int, format: [*:0]const u8, ...) c_int;
 
 fn fail(words: [*:0]const u8) noreturn {
     _ = dprintf(2, "open_loop: %s\n", words);
     std.process.exit(1);
 }
-
-fn now_ns() u64 {
-    var now: c.timespec = undefined;
-    assert(c.clock_gettime(.MONOTONIC, &now) == 0);
-    return @as(u64, @intCast(now.sec)) * ns_per_s + @as(u64, @intCast(now.nsec));
-}
-
-/// Counts of values in ns, exact to 1 in 1,024: 1,024 buckets for each doubling.
-const Histogram = struct {
-    const sub_bits = 10;
-    const sub_count = 1 << sub_bits;
-    counts: [(64 - sub_bits + 1) * sub_count]u64 = @splat(0),
-    total: u64 = 0,
-    max: u64 = 0,
-
-    fn index_of(value: u64) usize {
-        if (value < sub_count) return value;
-        const shift: u6 = @intCast(63 - @clz(value) - sub_bits);
-        return (@as(usize, shift) + 1) * sub_count + (value >> shift) - sub_count;
-    }
-
-    /// Largest value that counts into the bucket.
-    fn value_of(index: usize) u64 {
-        if (index < sub_count) return index;
-        const shift: u6 = @intCast(index / sub_count - 1);
-        const top: u64 = sub_count + index % sub_count;
-        return ((top + 1) << shift) - 1;
-    }
-
-    fn add(histogram: *Histogram, value: u64) void {
-        histogram.counts[index_of(value)] += 1;
-        histogram.total += 1;
-        histogram.max = @max(histogram.max, value);
-    }
-
-    /// The smallest value that is not below `share` of all values.
-    fn percentile(histogram: *const Histogram, share: f64) u64 {
-        const wanted: u64 = @trunc(@ceil(share * @as(f64, @floatFromInt(histogram.total))));
-        var seen: u64 = 0;
-        for (histogram.counts, 0..) |count, index| {
-            seen += count;
-            if (seen >= wanted and seen > 0) return @min(value_of(index), histogram.max);
-        }
-        return histogram.max;
-    }
-
-    fn print(histogram: *const Histogram) void {
-        _ = printf("[");
-        var first = true;
-        for (histogram.counts, 0..) |count, index| {
-            if (count == 0) continue;
-            if (!first) _ = printf(",");
-            first = false;
-            _ = printf("[%llu,%llu]", value_of(index), count);
-        }
-        _ = printf("]");
-    }
-};
 
 var latency: Histogram = .{};
 /// How late a request left: what the generator itself adds.
@@ -311,24 +256,15 @@ const Run = struct {
     }
 };
 
-fn print_us(name: [*:0]const u8, value_ns: u64) void {
-    const value: f64 = @floatFromInt(value_ns);
-    _ = printf("\"%s\":%.1f,", name, value / 1_000);
-}
-
 fn print_result(run: *const Run, elapsed_ns: u64) void {
     _ = printf("{\"count\":%llu,", latency.total);
     const rate = @as(f64, @floatFromInt(run.count * ns_per_s)) / @as(f64, @floatFromInt(elapsed_ns));
     _ = printf("\"requests_per_s\":%.0f,", rate);
-    print_us("p50_us", latency.percentile(0.5));
-    print_us("p90_us", latency.percentile(0.9));
-    print_us("p99_us", latency.percentile(0.99));
-    print_us("p999_us", latency.percentile(0.999));
-    print_us("max_us", latency.max);
-    print_us("send_late_p50_us", lateness.percentile(0.5));
-    print_us("send_late_p99_us", lateness.percentile(0.99));
+    latency.print_percentiles();
+    measure.print_us("send_late_p50_us", lateness.percentile(0.5));
+    measure.print_us("send_late_p99_us", lateness.percentile(0.99));
     _ = printf("\"histogram_ns\":");
-    latency.print();
+    latency.print_buckets();
     _ = printf("}\n");
 }
 
@@ -360,21 +296,4 @@ pub fn main(init: std.process.Init.Minimal) void {
     };
     run_state.go();
     print_result(&run_state, now_ns() - run_state.start_ns);
-}
-
-test "histogram: every value falls into a bucket that is at most 1/1024 above it" {
-    var value: u64 = 1;
-    while (value < 1 << 62) : (value = value + value / 3 + 1) {
-        const bound = Histogram.value_of(Histogram.index_of(value));
-        try std.testing.expect(bound >= value);
-        try std.testing.expect(bound - value <= value / 1024 + 1);
-    }
-}
-
-test "histogram: percentiles of 1..1000" {
-    var histogram: Histogram = .{};
-    for (1..1001) |value| histogram.add(value);
-    try std.testing.expectEqual(500, histogram.percentile(0.5));
-    try std.testing.expectEqual(990, histogram.percentile(0.99));
-    try std.testing.expectEqual(1000, histogram.percentile(1));
 }
