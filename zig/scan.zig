@@ -1,0 +1,125 @@
+//! Walks the frames of one segment by their headers, as a start does. Where a header is bad it
+//! looks for the next good one at every eighth byte.
+
+const std = @import("std");
+const assert = std.debug.assert;
+const frame = @import("frame.zig");
+const io_layer = @import("io.zig");
+
+/// Which count of starts a frame must carry to count.
+pub const Rule = struct {
+    /// Frames at or behind this position are of the last start, or they are void.
+    tail_before: u64,
+    starts_before: u16,
+};
+
+pub fn ScanType(comptime IO: type) type {
+    return struct {
+        const Scan = @This();
+
+        pub const Step = union(enum) {
+            frame: *const frame.Header,
+            /// No good header from `offset` to `end`; a good one stands at `end`.
+            bad: struct { offset: u32, end: u32 },
+            /// Nothing good from here to the end of the segment or of the window.
+            end,
+        };
+
+        io: *IO,
+        file: io_layer.File,
+        seed: u32,
+        generation: u32,
+        first_position: u64,
+        bytes: u32,
+        rule: Rule,
+        /// How far to look for a good header.
+        window: u32,
+        /// Where the next frame starts, and the count of starts of the one before.
+        offset: u32,
+        starts: ?u16 = null,
+        /// After a padding frame nothing follows.
+        finished: bool = false,
+        buffer: []align(8) u8,
+        buffer_offset: u32 = 0,
+        buffer_bytes: u32 = 0,
+        /// A block that the medium refused to give, as a position; its bytes read as zeros.
+        unreadable: ?u64 = null,
+
+        const chunk_bytes = 256 << 10;
+
+        pub fn next(scan: *Scan) Step {
+            if (scan.finished or scan.offset + frame.header_bytes > scan.bytes) return .end;
+            if (scan.header_at(scan.offset)) |header| {
+                scan.offset += header.frame_bytes();
+                scan.starts = header.starts;
+                scan.finished = header.kind == .padding;
+                return .{ .frame = header };
+            }
+            const start = scan.offset;
+            const limit = @min(scan.bytes, start +| scan.window);
+            var place = start + 8;
+            while (place + frame.header_bytes <= limit) : (place += 8) {
+                if (scan.header_at(place) == null) continue;
+                scan.offset = place;
+                return .{ .bad = .{ .offset = start, .end = place } };
+            }
+            return .end;
+        }
+
+        /// The header at an offset when it is good; lives until the next call.
+        pub fn header_at(scan: *Scan, offset: u32) ?*const frame.Header {
+            const header = frame.as_header(@alignCast(scan.bytes_at(offset, frame.header_bytes)));
+            if (header.generation != scan.generation or header.offset != offset) return null;
+            if (!header.valid(scan.seed, scan.generation, offset)) return null;
+            if (header.frame_bytes() > scan.bytes - offset) return null;
+            if (scan.first_position + offset >= scan.rule.tail_before) {
+                if (header.starts != scan.rule.starts_before) return null;
+            } else if (scan.starts) |before| {
+                if (!frame.starts_ordered(before, header.starts)) return null;
+            }
+            return header;
+        }
+
+        /// The payload of a frame that starts at `offset`; lives until the next call.
+        pub fn payload_at(scan: *Scan, offset: u32, length: u32) []const u8 {
+            return scan.bytes_at(offset + frame.header_bytes, length);
+        }
+
+        fn bytes_at(scan: *Scan, offset: u32, length: u32) []u8 {
+            assert(length <= scan.buffer.len);
+            const held = offset >= scan.buffer_offset and
+                offset + length <= scan.buffer_offset + scan.buffer_bytes;
+            if (!held) scan.fill(offset, length);
+            return scan.buffer[offset - scan.buffer_offset ..][0..length];
+        }
+
+        fn fill(scan: *Scan, offset: u32, length: u32) void {
+            const start = offset - offset % 8;
+            const wanted = @max(length + offset - start, chunk_bytes);
+            const size: u32 = @intCast(@min(wanted, scan.buffer.len));
+            const target = scan.buffer[0..size];
+            const done = scan.io.pread(scan.file, target, start) catch blk: {
+                scan.fill_by_block(target, start);
+                break :blk size;
+            };
+            @memset(target[done..], 0);
+            scan.buffer_offset = start;
+            scan.buffer_bytes = size;
+        }
+
+        /// Saves what a failing medium still gives.
+        fn fill_by_block(scan: *Scan, target: []u8, offset: u32) void {
+            var done: u32 = 0;
+            while (done < target.len) {
+                const block = 4096 - (offset + done) % 4096;
+                const piece = target[done..][0..@min(block, target.len - done)];
+                const count = scan.io.pread(scan.file, piece, offset + done) catch blk: {
+                    scan.unreadable = scan.first_position + offset + done;
+                    break :blk 0;
+                };
+                @memset(piece[count..], 0);
+                done += @intCast(piece.len);
+            }
+        }
+    };
+}

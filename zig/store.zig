@@ -1,0 +1,465 @@
+//! One log of segments shared by all streams: state, life and progress of a store. Its parts:
+//! append.zig puts frames into the staging ring, tail.zig reads them there, writer.zig writes and
+//! syncs groups, reader.zig serves requests from files, settler.zig prepares, seals, checkpoints
+//! and recycles, recovery.zig finds the state again.
+//!
+//! Threads and what they share:
+//! * `lock` guards streams, cuts, directories, segments, requests and completions. It is never
+//!   held across I/O.
+//! * `staged` (release by an append, acquire by the writer): frames below are whole in the ring.
+//! * `written`, `durable` (by the writer): progress of the medium. They and `armed` are
+//!   sequentially consistent, so that no wake is lost: the writer stores progress, then exchanges
+//!   `armed`; a poll stores `armed`, then loads progress.
+//! * The writer alone touches mark and checksum of staged frames; nobody else reads them there.
+
+const std = @import("std");
+const assert = std.debug.assert;
+const abi = @import("abi_types.zig");
+const arrival = @import("arrival.zig");
+const bell = @import("bell.zig");
+const crc32c = @import("crc32c.zig").crc32c;
+const cuts = @import("cuts.zig");
+const frame = @import("frame.zig");
+const io_layer = @import("io.zig");
+const limits = @import("limits.zig");
+const segments = @import("segments.zig");
+const status = @import("status.zig");
+const stdx = @import("stdx.zig");
+const streams = @import("streams.zig");
+const Ring = @import("ring.zig").Ring;
+const Status = status.Status;
+
+pub const Which = enum(u32) { log = 0, meta = 1 };
+
+pub const Options = struct {
+    which: Which,
+    segment_bytes: u32,
+    ring_bytes: u64,
+    streams_max: u32,
+    index_interval: u32 = 4096,
+    readers: u32 = 1,
+    read_slots: u32 = 16,
+    read_slot_bytes: u32 = 1 << 20,
+    mmap: bool = false,
+    direct: bool = false,
+    flush_interval_ns: u64 = 1000 * std.time.ns_per_ms,
+    fill_bytes_per_s: u64 = 0,
+    retention_check_ns: u64 = 10 * std.time.ns_per_s,
+    segments_max: u32 = limits.segments_max,
+    directory_entries_max: u32 = limits.directory_entries_max,
+    /// Without threads somebody calls the steps.
+    threads: bool = true,
+};
+
+/// What every file of one data directory carries.
+pub const Identity = struct {
+    cluster_id: [16]u8,
+    disk_id: [16]u8,
+
+    pub fn seed(identity: *const Identity) u32 {
+        return crc32c(0, &identity.disk_id);
+    }
+};
+
+/// How the process before this one ended, and this start's number.
+pub const Start = struct {
+    starts: u64,
+    /// The tail that the start before found, and its number: what lies behind it with a lower
+    /// count was cut.
+    tail_before: u64,
+    starts_before: u64,
+    /// Unsynced writes may have survived in any subset.
+    power_cut: bool,
+};
+
+pub const Wake = *const fn () callconv(.c) void;
+
+pub fn StoreType(comptime IO: type) type {
+    return struct {
+        const Store = @This();
+        pub const Io = IO;
+        pub const Append = @import("append.zig").AppendType(Store);
+        pub const Tail = @import("tail.zig").TailType(Store);
+        pub const Writer = @import("writer.zig").WriterType(Store);
+        pub const Reader = @import("reader.zig").ReaderType(Store);
+        pub const Settler = @import("settler.zig").SettlerType(Store);
+        pub const Recovery = @import("recovery.zig").RecoveryType(Store);
+        pub const Files = @import("files.zig").FilesType(Store);
+        pub const Snapshots = @import("snapshot.zig").SnapshotsType(Store);
+
+        io: *IO,
+        options: Options,
+        identity: Identity,
+        seed: u32,
+        start: Start,
+        path_buffer: [limits.path_bytes_max]u8,
+        path_len: usize,
+
+        lock: stdx.Mutex,
+        open: bool,
+        stopping: std.atomic.Value(bool),
+        /// The system's number of what failed the store, -1 when it has none; 0: nothing failed.
+        failure: std.atomic.Value(i32),
+
+        streams: streams.Table,
+        cuts: cuts.Table,
+        directory: arrival.Directory,
+        segments: segments.Table,
+        ring: Ring,
+        /// Slot of the segment that takes frames, and of the one made ready behind it.
+        open_slot: u32,
+        next_slot: ?u32,
+        /// Why there is no next one: the disk is nearly full.
+        space_refused: bool,
+        /// Stream and payload length of the newest frame, for the next one's link.
+        link_stream: u32,
+        link_length: u32,
+
+        staged: std.atomic.Value(u64),
+        written: std.atomic.Value(u64),
+        durable: std.atomic.Value(u64),
+
+        writer: Writer,
+        reader: Reader,
+        settler: Settler,
+        files: Files,
+        snapshots: Snapshots,
+
+        wake_lock: stdx.Mutex,
+        wake: ?Wake,
+        armed: std.atomic.Value(u32),
+        completions: []abi.Completion,
+        completions_head: u32,
+        completions_count: u32,
+        events_count: u32,
+
+        stats: abi.Stats,
+        torn_bytes: u64,
+        damaged_ranges: u32,
+
+        writer_bell: bell.Bell,
+        settler_bell: bell.Bell,
+        readers_condition: stdx.Condition,
+        threads: [limits.readers_max + 2]?std.Thread,
+
+        pub const OpenError = io_layer.Error || error{
+            OutOfMemory,
+            Format,
+            Damaged,
+        };
+
+        /// Takes memory, then finds the state on the medium. After an error nothing is held.
+        pub fn init(
+            store: *Store,
+            io: *IO,
+            directory_path: []const u8,
+            options: Options,
+            identity: Identity,
+            start: Start,
+        ) OpenError!void {
+            assert(options.segment_bytes % 4096 == 0);
+            assert(directory_path.len < limits.path_bytes_max - 64);
+            store.zero();
+            store.io = io;
+            store.options = options;
+            store.identity = identity;
+            store.seed = identity.seed();
+            store.start = start;
+            @memcpy(store.path_buffer[0..directory_path.len], directory_path);
+            store.path_len = directory_path.len;
+            store.writer_bell.init();
+            store.settler_bell.init();
+            store.readers_condition.init();
+            try store.reserve();
+            errdefer store.release();
+
+            try Recovery.run(store);
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            store.open = true;
+        }
+
+        fn zero(store: *Store) void {
+            store.lock = .{};
+            store.wake_lock = .{};
+            store.open = false;
+            store.stopping = .init(false);
+            store.failure = .init(0);
+            store.open_slot = 0;
+            store.next_slot = null;
+            store.space_refused = false;
+            store.link_stream = 0;
+            store.link_length = 0;
+            store.staged = .init(0);
+            store.written = .init(0);
+            store.durable = .init(0);
+            store.wake = null;
+            store.armed = .init(0);
+            store.completions_head = 0;
+            store.completions_count = 0;
+            store.events_count = 0;
+            store.stats = .{};
+            store.torn_bytes = 0;
+            store.damaged_ranges = 0;
+            store.threads = @splat(null);
+            store.writer = .{};
+            store.files = .{};
+            store.settler = .{};
+            store.snapshots = .{};
+        }
+
+        fn reserve(store: *Store) error{OutOfMemory}!void {
+            const options = &store.options;
+            const memory = @import("memory.zig");
+            store.streams = try .init(options.streams_max);
+            errdefer store.streams.deinit();
+
+            store.cuts = try .init(limits.cuts_max);
+            errdefer store.cuts.deinit();
+
+            store.segments = try .init(options.segments_max);
+            errdefer store.segments.deinit();
+
+            store.ring = try .init(options.ring_bytes);
+            errdefer store.ring.deinit();
+
+            const in_ring = options.ring_bytes / options.segment_bytes;
+            const tables: u32 = @intCast(@min(in_ring + limits.segments_unsealed_max + 3, 64));
+            const states = options.segment_bytes / frame.header_bytes;
+            const entries = @min(options.directory_entries_max, states);
+            try store.directory.init(tables, entries, states, options.index_interval);
+            errdefer store.directory.deinit();
+
+            try store.reader.init(options);
+            errdefer store.reader.deinit();
+
+            const completions_max = options.read_slots + limits.events_max;
+            store.completions = try memory.reserve(abi.Completion, completions_max);
+        }
+
+        fn release(store: *Store) void {
+            const memory = @import("memory.zig");
+            store.files.close_all(store);
+            store.snapshots.deinit();
+            for (store.segments.segments[0..store.segments.slots]) |*segment| {
+                if (segment.file) |file| store.io.close(file);
+                segment.file = null;
+            }
+            memory.release(abi.Completion, store.completions);
+            store.reader.deinit();
+            store.directory.deinit();
+            store.ring.deinit();
+            store.segments.deinit();
+            store.cuts.deinit();
+            store.streams.deinit();
+            store.readers_condition.deinit();
+            store.settler_bell.deinit();
+            store.writer_bell.deinit();
+        }
+
+        pub fn threads_start(store: *Store) error{OutOfMemory}!void {
+            if (!store.options.threads) return;
+            const attributes: std.Thread.SpawnConfig = .{ .stack_size = limits.thread_stack_bytes };
+            store.threads[0] = std.Thread.spawn(attributes, Writer.run, .{store}) catch
+                return error.OutOfMemory;
+            store.threads[1] = std.Thread.spawn(attributes, Settler.run, .{store}) catch
+                return error.OutOfMemory;
+            for (store.threads[2..][0..store.options.readers], 0..) |*thread, index| {
+                thread.* = std.Thread.spawn(attributes, Reader.run, .{ store, @as(u32, @intCast(index)) }) catch
+                    return error.OutOfMemory;
+            }
+        }
+
+        /// Refuses new work, writes what is staged, ends the threads. Returns whether everything
+        /// staged is durable.
+        pub fn stop(store: *Store) bool {
+            store.lock.lock();
+            store.open = false;
+            store.lock.unlock();
+            store.stopping.store(true, .seq_cst);
+            store.writer_bell.ring();
+            store.settler_bell.ring();
+            store.lock.lock();
+            store.readers_condition.broadcast();
+            store.lock.unlock();
+            for (&store.threads) |*thread| {
+                if (thread.*) |started| started.join();
+                thread.* = null;
+            }
+            if (!store.options.threads) {
+                while (Writer.step(store) == .worked) {}
+            }
+            store.detach();
+            return store.failure.load(.seq_cst) == 0 and
+                store.durable.load(.seq_cst) == store.staged.load(.seq_cst);
+        }
+
+        pub fn deinit(store: *Store) void {
+            store.release();
+        }
+
+        pub fn path(store: *const Store) []const u8 {
+            return store.path_buffer[0..store.path_len];
+        }
+
+        pub fn path_z(store: *const Store, buffer: *PathBuffer) [:0]u8 {
+            @memcpy(buffer[0..store.path_len], store.path());
+            buffer[store.path_len] = 0;
+            return buffer[0..store.path_len :0];
+        }
+
+        pub fn path_of(store: *const Store, buffer: *PathBuffer, comptime format: []const u8, args: anytype) [:0]u8 {
+            return std.fmt.bufPrintSentinel(buffer, "{s}/" ++ format, .{store.path()} ++ args, 0) catch
+                unreachable; // the length of the directory's path was checked at open
+        }
+
+        pub const PathBuffer = [limits.path_bytes_max]u8;
+
+        pub fn attach(store: *Store, wake: Wake) Status {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (!store.open) return .closed;
+            store.wake_lock.lock();
+            defer store.wake_lock.unlock();
+
+            store.wake = wake;
+            return .ok;
+        }
+
+        /// Waits for a wake that is being given.
+        pub fn detach(store: *Store) void {
+            store.wake_lock.lock();
+            defer store.wake_lock.unlock();
+
+            store.wake = null;
+        }
+
+        /// Called by the engine's own threads after they published something.
+        pub fn notify(store: *Store) void {
+            if (store.armed.swap(0, .seq_cst) == 0) return;
+            store.wake_lock.lock();
+            defer store.wake_lock.unlock();
+
+            if (store.wake) |wake| wake();
+        }
+
+        pub fn fail(store: *Store, failure: io_layer.Error) void {
+            const number: i32 = if (@hasField(IO, "errno_last"))
+                store.io.errno_last.load(.monotonic)
+            else
+                -1;
+            _ = status.of_io(failure);
+            store.failure.store(if (number == 0) -1 else number, .seq_cst);
+            store.settler_bell.ring();
+            store.notify();
+        }
+
+        pub fn failed(store: *const Store) bool {
+            return store.failure.load(.acquire) != 0;
+        }
+
+        pub fn poll(store: *Store, out: *abi.Poll, completions: []abi.Completion) Status {
+            store.armed.store(1, .seq_cst);
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (!store.open) return .closed;
+            const count: u32 = @intCast(@min(completions.len, store.completions_count));
+            for (completions[0..count]) |*completion| {
+                completion.* = store.completions[store.completions_head];
+                store.completions_head = (store.completions_head + 1) %
+                    @as(u32, @intCast(store.completions.len));
+                if (completion.kind > 3) store.events_count -= 1;
+            }
+            store.completions_count -= count;
+            const failure = store.failure.load(.seq_cst);
+            out.* = .{
+                .written = @floatFromInt(store.written.load(.seq_cst)),
+                .durable = @floatFromInt(store.durable.load(.seq_cst)),
+                .tail = @floatFromInt(store.staged.load(.seq_cst)),
+                .credit = @floatFromInt(Append.credit(store)),
+                .disk_state = if (failure != 0) 2 else @intFromBool(store.space_refused),
+                .completions = count,
+                .more = @intFromBool(store.completions_count > 0),
+                .failure = failure,
+            };
+            return .ok;
+        }
+
+        /// Under the lock. Requests have their place by their slot; events ask first.
+        pub fn complete(store: *Store, completion: abi.Completion) void {
+            assert(store.completions_count < store.completions.len);
+            const place = (store.completions_head + store.completions_count) %
+                @as(u32, @intCast(store.completions.len));
+            store.completions[place] = completion;
+            store.completions_count += 1;
+            if (completion.kind > 3) store.events_count += 1;
+        }
+
+        pub fn events_full(store: *const Store) bool {
+            return store.events_count == limits.events_max;
+        }
+
+        pub fn stats_read(store: *Store, out: *abi.Stats) Status {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (!store.open) return .closed;
+            out.* = store.stats;
+            Writer.stats_add(store, out);
+            out.segments_live = store.segments.live_count;
+            out.segments_free = store.segments.count_in(.free);
+            out.segments_unsealed = store.segments.count_in(.closed);
+            out.files_foreign = store.segments.count_in(.foreign);
+            out.streams = store.streams.live_count;
+            out.read_queue = store.reader.queue_count;
+            out.torn_bytes = @floatFromInt(store.torn_bytes);
+            var bytes: u64 = 0;
+            for (store.segments.segments[0..store.segments.slots]) |*segment| bytes += segment.bytes;
+            out.disk_bytes = @floatFromInt(bytes);
+            return .ok;
+        }
+
+        pub fn stream_read(store: *Store, id: u32, out: *abi.StreamEntry) Status {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (!store.open) return .closed;
+            if (store.streams.get(id) == null) return .stale;
+            Append.describe(store, id, false, out);
+            return .ok;
+        }
+
+        pub fn stream_configure(store: *Store, id: u32, retention_ms: i64, retention_bytes: i64) Status {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (!store.open) return .closed;
+            const stream = store.streams.get(id) orelse return .stale;
+            stream.retention_ms = retention_ms;
+            stream.retention_bytes = retention_bytes;
+            return .ok;
+        }
+
+        /// The segment that holds a log position; null when it is gone.
+        pub fn segment_at(store: *Store, position: u64) ?*segments.Segment {
+            const table = &store.segments;
+            var low: u32 = 0;
+            var high = table.live_count;
+            while (low < high) {
+                const middle = low + (high - low) / 2;
+                const segment = &table.segments[table.live[middle]];
+                if (segment.first_position + segment.bytes <= position) {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            if (low == table.live_count) return null;
+            const segment = &table.segments[table.live[low]];
+            return if (segment.first_position <= position) segment else null;
+        }
+    };
+}
