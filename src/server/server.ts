@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { nodeId } from "../core/base/ids.ts";
 import type { Settings } from "../core/base/settings.ts";
-import { type Completion, Directory, type OpenFailure, resolveLibrary } from "../storage/storage.ts";
+import { type Completion, Directory, type Opened, type OpenFailure, resolveLibrary } from "../storage/storage.ts";
 import { type Config, ConfigError, loadConfig } from "./config.ts";
 import type { FromControl, ToControl } from "./control_messages.ts";
 import { Disk } from "./disk/disk.ts";
@@ -74,7 +74,7 @@ class Node {
     if (opened.bootKind !== "first" && opened.bootKind !== "clean") {
       log.warn("recovered", { boot: opened.bootKind, tornBytes: opened.tornBytes, damagedRanges: opened.damagedRanges });
     }
-    const settings = settingsOf(config, version, opened.clusterId);
+    const settings = settingsOf(config, version, opened);
     const control = new ControlThread(log);
     const disk = new Disk(directory.log);
     const host = new Host(settings, disk, control, log);
@@ -293,12 +293,13 @@ function listen(config: Config, host: Host): KafkaListener {
   }
 }
 
-function settingsOf(config: Config, version: string, clusterId: string): Settings {
+function settingsOf(config: Config, version: string, opened: Opened): Settings {
   const seed = crypto.getRandomValues(new Uint32Array(4));
   return {
     nodeId: nodeId(config.server.node_id),
-    clusterId,
+    clusterId: opened.clusterId,
     version,
+    starts: opened.starts,
     durability: config.replication.durability,
     replicationFactor: config.replication.replication_factor,
     writeQuorum: config.replication.write_quorum,

@@ -6,6 +6,7 @@
 // fetched by `poll`, after one coalesced wake; Zig never calls back with bytes.
 
 import { assert } from "../core/base/assert.ts";
+import { factStride } from "../core/base/facts.ts";
 import type { LeaderEpoch, Offset, PartitionIndex, Ticket, TopicId } from "../core/base/ids.ts";
 import { ticket } from "../core/base/ids.ts";
 import { JSCallback } from "bun:ffi";
@@ -127,7 +128,7 @@ export class Directory {
     const input = optionsStruct(options);
     const out = new Uint8Array(new ArrayBuffer(layouts.Opened.size));
     const name = Buffer.from(path, "utf8");
-    const status = lib.dir_open(name, name.byteLength, input, out);
+    const status = lib.pyralog_dir_open(name, name, input, out);
     const view = new DataView(out.buffer);
     if (status !== Status.ok) return openFailure(status, view);
     return new Directory(lib, view);
@@ -153,7 +154,7 @@ export class Directory {
   /** Drains and joins every Zig thread; `clean` leaves the mark that makes the next start quick. */
   close(clean: boolean): void {
     this.log.detach();
-    this.#library.dir_close(this.#handle, clean ? 1 : 0);
+    this.#library.pyralog_dir_close(this.#handle, clean ? 1 : 0);
   }
 }
 
@@ -226,19 +227,19 @@ export class Store {
     this.#wake = new JSCallback(wake, { args: [], returns: "void", threadsafe: true });
     const { ptr } = this.#wake;
     assert(ptr !== null, "the wake has an address");
-    this.#must(this.#library.store_attach(this.handle, ptr), "the store can be attached");
+    this.#must(this.#library.pyralog_store_attach(this.handle, ptr), "the store can be attached");
   }
 
   detach(): void {
     if (this.#wake === null) return;
-    this.#library.store_detach(this.handle);
+    this.#library.pyralog_store_detach(this.handle);
     this.#wake.close();
     this.#wake = null;
   }
 
   poll(): Progress {
     const { handle } = this;
-    this.#must(this.#library.store_poll(handle, this.#out, this.#completions, this.#completions.byteLength), "a store can be polled");
+    this.#must(this.#library.pyralog_store_poll(handle, this.#out, this.#completions, this.#completions), "a store can be polled");
     const view = this.#view;
     const at = layouts.Poll;
     const count = view.getUint32(at.completions, true);
@@ -275,7 +276,7 @@ export class Store {
   /** Null when the stream table is full or the store has failed. */
   openStream(topic: TopicId, partition: PartitionIndex): StreamEntry | null {
     const id = bytesOfId(topic);
-    const status = this.#library.stream_open(this.handle, id, id.byteLength, u32(partition), this.#out);
+    const status = this.#library.pyralog_stream_open(this.handle, id, id, u32(partition), this.#out);
     if (status !== Status.ok) return null;
     const view = this.#view;
     const at = layouts.StreamEntry;
@@ -291,11 +292,11 @@ export class Store {
   }
 
   configureStream(stream: number, retentionMs: number, retentionBytes: number): void {
-    this.#must(this.#library.stream_configure(this.handle, u32(stream), whole(retentionMs), whole(retentionBytes)), "a known stream is configured");
+    this.#must(this.#library.pyralog_stream_configure(this.handle, u32(stream), whole(retentionMs), whole(retentionBytes)), "a known stream is configured");
   }
 
   deleteStream(stream: number): void {
-    this.#must(this.#library.stream_delete(this.handle, u32(stream)), "a known stream is deleted");
+    this.#must(this.#library.pyralog_stream_delete(this.handle, u32(stream)), "a known stream is deleted");
   }
 
   append(
@@ -308,7 +309,7 @@ export class Store {
     sync: boolean,
     batch: Uint8Array,
   ): Ticket {
-    const status = this.#library.append(
+    const status = this.#library.pyralog_append(
       this.handle,
       u32(stream),
       u32(epoch),
@@ -318,7 +319,7 @@ export class Store {
       whole(highWatermark),
       whole(logAppendTime),
       batch,
-      batch.byteLength,
+      batch,
       this.#out,
     );
     assert(status === Status.ok, "an append within the credit is taken");
@@ -326,7 +327,7 @@ export class Store {
   }
 
   trim(stream: number, at: Offset): void {
-    this.#stateFrame(this.#library.trim(this.handle, u32(stream), whole(at), this.#out));
+    this.#stateFrame(this.#library.pyralog_trim(this.handle, u32(stream), whole(at), this.#out));
   }
 
   /** A trim that finds no room, or a store that has failed, is told again after the next start. */
@@ -346,7 +347,7 @@ export class Store {
     position: number,
   ): ReadAnswer {
     const room = position === 0 ? destination : destination.subarray(position);
-    const status = this.#library.read(
+    const status = this.#library.pyralog_read(
       this.handle,
       u32(stream),
       whole(from),
@@ -354,7 +355,7 @@ export class Store {
       u32(bytesMax),
       first ? 1 : 0,
       room,
-      room.byteLength,
+      room,
       this.#out,
     );
     const at = layouts.ReadResult;
@@ -366,42 +367,40 @@ export class Store {
   }
 
   readLater(request: number, stream: number, from: Offset, limit: Offset, bytesMax: number, first: boolean): number {
-    return this.#library.read_later(this.handle, u32(request), u32(stream), whole(from), whole(limit), u32(bytesMax), first ? 1 : 0);
+    return this.#library.pyralog_read_later(this.handle, u32(request), u32(stream), whole(from), whole(limit), u32(bytesMax), first ? 1 : 0);
   }
 
   /** `by`: 0 = first batch whose highest timestamp is at or above `value`, 1 = highest timestamp. */
   lookupLater(request: number, stream: number, by: 0 | 1, value: number, limit: Offset): number {
-    return this.#library.lookup_later(this.handle, u32(request), u32(stream), by, whole(value), whole(limit));
+    return this.#library.pyralog_lookup_later(this.handle, u32(request), u32(stream), by, whole(value), whole(limit));
   }
 
   headersLater(request: number, stream: number, from: Offset, limit: Offset): number {
-    return this.#library.headers_later(this.handle, u32(request), u32(stream), whole(from), whole(limit));
+    return this.#library.pyralog_headers_later(this.handle, u32(request), u32(stream), whole(from), whole(limit));
   }
 
   /** The bytes of a completion, in memory of their own; the slot is free again. */
   takeSlot(slot: number, bytes: number): Uint8Array {
     if (slot === slotNone) return noBytes;
     const taken = bytes === 0 ? noBytes : new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
-    // bun:ffi takes no empty view: one byte that is not looked at stands for "release only".
-    const destination = bytes === 0 ? oneByte : taken;
-    this.#must(this.#library.slot_take(this.handle, u32(slot), destination, bytes), "a completed slot is taken once");
+    this.#must(this.#library.pyralog_slot_take(this.handle, u32(slot), taken, taken), "a completed slot is taken once");
     return taken;
   }
 
   snapshotWrite(request: number, index: number, bytes: Uint8Array): number {
-    return this.#library.snapshot_write(this.handle, u32(request), whole(index), bytes, bytes.byteLength);
+    return this.#library.pyralog_snapshot_write(this.handle, u32(request), whole(index), bytes, bytes);
   }
 
   /** The newest valid snapshot; null when there is none. */
   snapshotRead(): { readonly index: number; readonly bytes: Uint8Array } | null {
-    let destination = new Uint8Array(new ArrayBuffer(1));
-    let status = this.#library.snapshot_open(this.handle, this.#out, destination, 0);
+    let destination = noBytes;
+    let status = this.#library.pyralog_snapshot_open(this.handle, this.#out, destination, destination);
     if (status === Status.not_found) return null;
     const at = layouts.Snapshot;
     const size = this.#view.getFloat64(at.bytes, true);
     if (status === Status.too_small) {
-      destination = new Uint8Array(new ArrayBuffer(Math.max(1, size)));
-      status = this.#library.snapshot_open(this.handle, this.#out, destination, size);
+      destination = new Uint8Array(size);
+      status = this.#library.pyralog_snapshot_open(this.handle, this.#out, destination, destination);
     }
     if (status !== Status.ok) throw new StorageError(status, "the metadata snapshot cannot be read");
     return { index: this.#view.getFloat64(at.index, true), bytes: destination.subarray(0, size) };
@@ -410,13 +409,15 @@ export class Store {
   /** Facts of `count` batches; `ranges` holds position and length of each within `bytes`. */
   checkBatches(bytes: Uint8Array, ranges: Uint32Array, count: number, facts: Float64Array): void {
     assert(count * 2 <= ranges.length, "every batch has a range");
-    assert(count * 16 <= facts.length, "every batch has room for its facts");
-    const status = this.#library.batches_check(bytes, bytes.byteLength, ranges, count * 8, facts, count * 128);
+    assert(count * factStride <= facts.length, "every batch has room for its facts");
+    const used = ranges.subarray(0, count * 2);
+    const found = facts.subarray(0, count * factStride);
+    const status = this.#library.pyralog_batches_check(bytes, bytes, used, used, found, found);
     assert(status === Status.ok, "ranges lie within the bytes");
   }
 
   stats(): Readonly<Record<string, number>> {
-    this.#must(this.#library.store_stats(this.handle, this.#out), "a store has stats");
+    this.#must(this.#library.pyralog_store_stats(this.handle, this.#out), "a store has stats");
     const found: Record<string, number> = {};
     for (const [name, at] of Object.entries(layouts.Stats)) {
       if (name === "size" || name.startsWith("reserved")) continue;
@@ -430,7 +431,6 @@ export class Store {
   }
 }
 
-const oneByte = new Uint8Array(new ArrayBuffer(1));
 const statsU32: Readonly<Record<string, true>> = {
   segments_live: true,
   segments_free: true,
@@ -450,13 +450,7 @@ export class StorageError extends Error {
   }
 }
 
-type Unpack = (
-  source: Uint8Array,
-  sourceBytes: number,
-  destination: Uint8Array,
-  destinationBytes: number,
-  out: Uint8Array,
-) => number;
+type Unpack = Library["pyralog_lz4_decompress"];
 
 /** First guess of what unpacks; grown until the limit. */
 const unpackRatio = 4;
@@ -467,7 +461,7 @@ function unpack(run: Unpack, packed: Uint8Array, bytesMax: number): Uint8Array |
   if (packed.byteLength === 0) return null;
   for (let size = Math.min(bytesMax, packed.byteLength * unpackRatio); ; size = Math.min(bytesMax, size * unpackRatio)) {
     const destination = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(1, size)).buffer);
-    const status = run(packed, packed.byteLength, destination, destination.byteLength, out);
+    const status = run(packed, packed, destination, destination, out);
     if (status === Status.ok) return destination.subarray(0, view.getUint32(layouts.ByteCount.bytes, true));
     if (status !== Status.too_small || size >= bytesMax) return null;
   }
@@ -475,9 +469,9 @@ function unpack(run: Unpack, packed: Uint8Array, bytesMax: number): Uint8Array |
 
 /** Null when the bytes do not unpack or pass `bytesMax`. */
 export function lz4Decompress(packed: Uint8Array, bytesMax: number): Uint8Array | null {
-  return unpack(library().lz4_decompress, packed, bytesMax);
+  return unpack(library().pyralog_lz4_decompress, packed, bytesMax);
 }
 
 export function snappyDecompress(packed: Uint8Array, bytesMax: number): Uint8Array | null {
-  return unpack(library().snappy_decompress, packed, bytesMax);
+  return unpack(library().pyralog_snappy_decompress, packed, bytesMax);
 }

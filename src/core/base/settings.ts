@@ -8,6 +8,8 @@ export interface Settings {
   /** Kafka's cluster id: 22 characters of base64url. */
   readonly clusterId: string;
   readonly version: string;
+  /** Count of starts of the data directory: which life of the node this is. */
+  readonly starts: number;
   /** Durability of topics that do not set their own. */
   readonly durability: "fsync" | "os";
   readonly replicationFactor: number;

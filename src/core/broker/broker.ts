@@ -269,6 +269,15 @@ export class Broker {
     this.wall = wall;
     this.fetches.tick(now);
     this.groups.tick(now);
+    this.#openSome();
+  }
+
+  /**
+   * Opens a few partitions in the background. Not before this life of the node is registered: until
+   * then the metadata names the epochs of the life before.
+   */
+  #openSome(): void {
+    if (this.image.nodeOf(this.settings.nodeId)?.starts !== this.settings.starts) return;
     for (let i = 0; i < opensPerTick; i += 1) {
       const next = this.partitions.nextClosed(this.#openCursor, this.image.slotCount);
       if (next < 0) break;
