@@ -1,82 +1,109 @@
-// Finds the storage library: named by the environment, embedded in the executable, through a memory
-// file where the temporary directory cannot be used, or copied into the data directory.
+// Finds a way to load the storage library that is embedded in the executable, and says by which path
+// it can be loaded again. The dynamic linker tells libraries apart by inode: main and its Workers
+// must load the same path, or each would have a state of its own. So the path is found once, on the
+// main thread, and handed on.
+//
+// Bun extracts an embedded library to the temporary directory, which may be read-only, missing or
+// mounted noexec. Then anonymous memory takes its place, and after that the data directory.
 
-import { dlopen, type FFIFunction } from "bun:ffi";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dlopen } from "bun:ffi";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { extname, join, resolve } from "node:path";
 import embedded from "#native" with { type: "file" };
+import { symbols } from "./abi.gen.ts";
 
 export type Resolved =
   | { readonly kind: "found"; readonly path: string }
+  /** One line per way that was tried, with the reason why it failed. */
   | { readonly kind: "failed"; readonly tried: readonly string[] };
 
-const probe = { pyralog_abi_hash: { args: [], returns: "u32" } } as const satisfies Record<string, FFIFunction>;
-
-/**
- * A path that both the main thread and Workers open: the same path is the same instance, with one
- * state. Each step says why it failed.
- */
-export function resolveLibrary(dataDir: string): Resolved {
-  const tried: string[] = [];
-  const named = process.env["PYRALOG_NATIVE_LIB"];
-  if (named !== undefined && named !== "") {
-    if (opens(named, tried)) return { kind: "found", path: named };
-    return { kind: "failed", tried };
-  }
-  if (opens(embedded, tried)) return { kind: "found", path: embedded };
-  for (const fallback of [memoryFile, copyInDataDir]) {
-    const path = fallback(dataDir, tried);
-    if (path !== null && opens(path, tried)) return { kind: "found", path };
-  }
-  return { kind: "failed", tried };
+/** What a test replaces. */
+export interface Ways {
+  /** PYRALOG_NATIVE_LIB: for development and support. Nothing else is tried when it is set. */
+  readonly named: string | undefined;
+  readonly embedded: string;
+  /** Loads the library, or throws the linker's words. */
+  readonly open: (path: string) => void;
 }
 
-function opens(path: string, tried: string[]): boolean {
-  try {
-    dlopen(path, probe);
-    return true;
-  } catch (error) {
-    tried.push(`${path}: ${wordsOf(error)}`);
-    return false;
-  }
+/** Only the first symbol is bound: whether the ABI fits is judged by the caller. */
+function open(path: string): void {
+  dlopen(path, { pyralog_abi_hash: symbols.pyralog_abi_hash });
 }
 
-/** Linux: works with a read-only root and no usable temporary directory. Never closed: see above. */
-function memoryFile(_dataDir: string, tried: string[]): string | null {
-  if (process.platform !== "linux") return null;
-  for (const libc of ["libc.so.6", `libc.musl-${process.arch === "x64" ? "x86_64" : "aarch64"}.so.1`]) {
+const ways: Ways = { named: process.env["PYRALOG_NATIVE_LIB"], embedded, open };
+
+/** glibc, then musl. */
+const libcNames = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+const closeOnExec = 1;
+
+function memfdCreate(): number {
+  const name = Buffer.from("libpyralog\0");
+  const signature = { memfd_create: { args: ["buffer", "u32"], returns: "i32" } } as const;
+  const failures: string[] = [];
+  for (const libc of libcNames) {
     try {
-      const { symbols } = dlopen(libc, { memfd_create: { args: ["cstring", "u32"], returns: "i32" } });
-      const fd = symbols.memfd_create(Buffer.from("libpyralog\0"), 0);
-      if (fd < 0) throw new Error("memfd_create failed");
-      const path = `/proc/self/fd/${fd}`;
-      writeFileSync(path, readFileSync(embedded));
-      return path;
+      return dlopen(libc, signature).symbols.memfd_create(name, closeOnExec);
     } catch (error) {
-      tried.push(`memory file through ${libc}: ${wordsOf(error)}`);
+      failures.push(wordsOf(error));
     }
   }
-  return null;
+  throw new Error(failures.join("; "));
 }
 
-function copyInDataDir(dataDir: string, tried: string[]): string | null {
+/** The descriptor stays open: the path is good for as long as the process lives. */
+function intoMemory(path: string): string {
+  const fd = memfdCreate();
+  if (fd < 0) throw new Error("memfd_create failed");
+  const bytes = readFileSync(path);
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+  return `/proc/self/fd/${fd}`;
+}
+
+/** Named by its content, replaced by a rename: another start never sees half of it. */
+function intoDirectory(path: string, dataDir: string): string {
+  const bytes = readFileSync(path);
+  const hash = new Bun.CryptoHasher("sha256").update(bytes).digest("hex").slice(0, 16);
+  const directory = resolve(dataDir, ".native");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const target = join(directory, `${hash}${extname(path)}`);
+  const fresh = `${target}.${process.pid}`;
   try {
-    const bytes = readFileSync(embedded);
-    const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
-    const folder = join(dataDir, ".native");
-    const path = join(folder, `libpyralog-${hash}${process.platform === "darwin" ? ".dylib" : ".so"}`);
-    if (existsSync(path)) return path;
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(`${path}.new`, bytes, { mode: 0o600 });
-    renameSync(`${path}.new`, path);
-    return path;
-  } catch (error) {
-    tried.push(`copy in ${dataDir}: ${wordsOf(error)}`);
-    return null;
+    writeFileSync(fresh, bytes, { mode: 0o700 });
+    renameSync(fresh, target);
+  } finally {
+    rmSync(fresh, { force: true });
   }
+  return target;
 }
 
 function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+export function resolveLibrary(dataDir: string, from: Ways = ways): Resolved {
+  const tried: string[] = [];
+  const attempt = (what: string, place: () => string): Resolved | null => {
+    try {
+      const path = place();
+      from.open(path);
+      return { kind: "found", path };
+    } catch (error) {
+      tried.push(`${what}: ${wordsOf(error)}`);
+      return null;
+    }
+  };
+  if (from.named !== undefined && from.named !== "") {
+    const path = resolve(from.named);
+    return attempt("PYRALOG_NATIVE_LIB", () => path) ?? { kind: "failed", tried };
+  }
+  const inMemory = process.platform === "linux";
+  return (
+    attempt("the temporary directory", () => from.embedded) ??
+    (inMemory ? attempt("anonymous memory", () => intoMemory(from.embedded)) : null) ??
+    attempt(`${dataDir}/.native`, () => intoDirectory(from.embedded, dataDir)) ?? {
+      kind: "failed",
+      tried,
+    }
+  );
 }
