@@ -400,7 +400,7 @@ export function crc32c(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** RecordBatch v2 with one record without key and headers; `value` below 8 KiB. */
+/** RecordBatch v2 with one record without key and headers. */
 export function singleRecordBatch(value: Uint8Array, timestamp: number): Buffer {
   const size = zigZag(value.length);
   // attributes, timestamp delta, offset delta, null key (zig-zag -1 = 1), value, no headers

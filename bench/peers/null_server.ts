@@ -1,7 +1,7 @@
 // The null broker: cuts frames, reads request headers, walks every Produce request down to each batch
 // header, acknowledges, and keeps nothing. What one client reaches here is the most that it could
-// reach with any broker on this machine. For consumers it serves the batch that a topic was sent
-// last, over and over, at ascending offsets without end.
+// reach with any broker on this machine. For consumers it serves the largest batch that a topic
+// was sent, over and over, at ascending offsets without end.
 //
 //   bun bench/peers/null_server.ts [PORT]     prints `listening HOST:PORT`, ends on SIGTERM
 
@@ -47,7 +47,7 @@ interface Topic {
   readonly partitionCount: number;
   /** Records acknowledged so far, by partition. */
   readonly produced: Float64Array;
-  /** Copied out of the first Produce request that comes after the last Fetch asked for it. */
+  /** Replaced only by a batch of twice the size, so that it costs a producer nothing. */
   template: Template | undefined;
 }
 
@@ -238,7 +238,9 @@ class Connection {
       const size = 12 + frame.readInt32BE(this.#at + 8);
       if (size < batchHeaderBytes || this.#at + size > stop || frame[this.#at + 16] !== 2) break;
       count += frame.readInt32BE(this.#at + 57);
-      topic.template ??= templateOf(frame.subarray(this.#at, this.#at + size));
+      if (size >= 2 * (topic.template?.batchBytes ?? 0)) {
+        topic.template = templateOf(frame.subarray(this.#at, this.#at + size));
+      }
       this.#at += size;
     }
     if (this.#at !== stop) throw new Error("records are not a row of batches of format 2");
