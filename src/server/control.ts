@@ -79,7 +79,6 @@ class ControlServer implements ControlEffects {
     const { register, settings } = this.#start;
     const command = { kind: "register", ...register, clusterId: settings.clusterId } as const;
     this.#node.step({ kind: "propose", request: registerRequest, command }, this);
-    this.#poll();
   }
 
   #tick(): void {
