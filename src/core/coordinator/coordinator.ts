@@ -84,9 +84,12 @@ export class Shard {
         return this.#keep(record.group, record.topic, record.partition, record.value);
       case "offset-tombstone":
         return this.#forgetOffset(record.group, record.topic, record.partition);
-      case "group-metadata":
-        this.#groupOf(record.group).stored = record.value;
+      case "group-metadata": {
+        const group = this.#groupOf(record.group);
+        group.stored = record.value;
+        group.storing = false;
         return;
+      }
       case "group-tombstone": {
         const group = this.#state.groups.get(record.group);
         if (group === undefined) return;

@@ -165,6 +165,8 @@ export class Group {
   readonly joinAlarm = new Alarm<AlarmOwner>({ kind: "join", group: this });
   readonly syncAlarm = new Alarm<AlarmOwner>({ kind: "sync", group: this });
 
+  /** A metadata record is planned and not applied yet. */
+  storing = false;
   /** Durable, changed by `apply` only: the last metadata record. */
   stored: GroupMetadata | null = null;
   /** Durable, changed by `apply` only: topic -> partition -> offset. No topic is empty. */
@@ -178,9 +180,9 @@ export class Group {
     return this.stored !== null || this.offsets.size > 0;
   }
 
-  /** Nothing durable and nobody there. */
+  /** Nothing durable, nobody there, and nothing about to be either. */
   isVoid(): boolean {
-    return !this.isDurable() && this.members.size === 0 && this.pending.size === 0;
+    return !this.isDurable() && !this.storing && this.members.size === 0 && this.pending.size === 0;
   }
 
   usesConsumerProtocol(): boolean {

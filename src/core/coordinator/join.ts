@@ -18,7 +18,7 @@ import {
   subscribedTopicsOf,
   touch,
 } from "./rebalance.ts";
-import { forgetVoid, type ShardState } from "./state.ts";
+import { forgetVoid, type ShardState, store } from "./state.ts";
 import type { Turn, Waiter } from "./turn.ts";
 
 export interface JoinRequest {
@@ -237,7 +237,7 @@ function replaceStatic(
       if (group.chooseProtocol() !== group.protocol) return startRebalance(state, turn, group, why);
       group.subscribed = subscribedTopicsOf(state, group);
       group.setJoining(member, null);
-      turn.records.push({ kind: "group-metadata", group: group.id, value: group.asMetadata(null) });
+      store(turn, group, group.asMetadata(null));
       const answer = joinAnswer(group, memberId);
       const leads = group.leader === memberId;
       // An older client that leads must not assign anew: it is told that the old member id leads.

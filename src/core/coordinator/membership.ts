@@ -4,7 +4,7 @@ import { ErrorCode } from "../base/error_code.ts";
 import { type Group, noBytes, type SyncAnswer } from "./group.ts";
 import { forgetPending, memberOf, memberRefusal } from "./join.ts";
 import { dropAssignments, joinedOrWait, removeMember, startRebalance, touch } from "./rebalance.ts";
-import { forgetVoid, note, type ShardState } from "./state.ts";
+import { forgetVoid, note, type ShardState, store } from "./state.ts";
 import type { Turn, Waiter } from "./turn.ts";
 
 export interface SyncRequest {
@@ -91,7 +91,7 @@ function assign(state: ShardState, turn: Turn, group: Group, request: SyncReques
     dropAssignments(state, turn, group, ErrorCode.MESSAGE_TOO_LARGE);
     return startRebalance(state, turn, group, "the metadata of the group is too large");
   }
-  turn.records.push({ kind: "group-metadata", group: group.id, value });
+  store(turn, group, value);
   group.enter("Stable", turn.wall);
   for (const member of group.members.values()) {
     member.assignment = assignments.get(member.id) ?? noBytes;

@@ -6,7 +6,7 @@
 import { assert, assertNever } from "../base/assert.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { type AlarmOwner, consumerProtocolType, type Group, type JoinAnswer, type Member, noBytes } from "./group.ts";
-import { note, type ShardState } from "./state.ts";
+import { forgetVoid, note, type ShardState, store } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
 /** A member that has not seen its first answer may wait so long; then it is taken for gone. */
@@ -162,7 +162,7 @@ function becomeEmpty(state: ShardState, turn: Turn, group: Group): void {
   group.subscribed = subscribedTopicsOf(state, group);
   group.enter("Empty", turn.wall);
   note(turn, "group-empty", group, "");
-  turn.records.push({ kind: "group-metadata", group: group.id, value: group.asMetadata(null) });
+  store(turn, group, group.asMetadata(null));
 }
 
 /** All members get no assignment; those that wait for one get `code`. */
@@ -228,6 +228,7 @@ export function alarmRang(state: ShardState, turn: Turn, owner: AlarmOwner): voi
     default:
       assertNever(owner);
   }
+  forgetVoid(state, group);
 }
 
 /** Topics that the members read; null when one of them does not say so in the consumer protocol. */

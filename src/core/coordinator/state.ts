@@ -3,6 +3,7 @@
 import type { Random } from "../base/random.ts";
 import type { Alarms } from "./alarms.ts";
 import type { AlarmOwner, Group } from "./group.ts";
+import type { GroupMetadata } from "./records.ts";
 import type { Turn } from "./turn.ts";
 
 export interface GroupSettings {
@@ -39,6 +40,12 @@ export interface ShardState {
 
 export function note(turn: Turn, event: Turn["notes"][number]["event"], group: Group, reason: string): void {
   turn.notes.push({ event, group: group.id, generation: group.generation, members: group.members.size, reason });
+}
+
+/** Plans the group's metadata record. */
+export function store(turn: Turn, group: Group, value: GroupMetadata): void {
+  group.storing = true;
+  turn.records.push({ kind: "group-metadata", group: group.id, value });
 }
 
 /** Forgets a group of which nothing is left. */

@@ -1,5 +1,5 @@
-// For tests only: a shard with a clock and a log in memory. Every turn is carried out at once:
-// records are logged and applied, answers are settled.
+// For tests only: a shard with a clock and a log in memory. A turn's records are logged and applied at
+// once. Its answers leave at once too, unless the log is slow: then they wait for `commit`.
 
 import { Random } from "../base/random.ts";
 import { none, noTopicId, offset as asOffset, partitionIndex } from "../base/ids.ts";
@@ -9,6 +9,7 @@ import {
   type GroupSettings,
   type JoinAnswer,
   type JoinRequest,
+  type Settled,
   Shard,
   type SyncAnswer,
   Turn,
@@ -63,6 +64,11 @@ export class Trial {
   /** Unix ms run apart from the monotonic ones, so that a mix-up shows. */
   wall = 1_700_000_000_000;
   log: GroupRecord[] = [];
+  /** Answers wait until the log is committed. */
+  slow = false;
+  /** Records that no power cut can take. */
+  durable = 0;
+  readonly #unsettled: Settled[] = [];
   readonly #random = new Random([1, 2, 3, 4], 7);
 
   constructor(settings: Partial<GroupSettings> = {}) {
@@ -92,9 +98,23 @@ export class Trial {
       this.log.push(record);
       this.shard.apply(record);
     }
-    for (const reply of turn.replies) reply.settle(0);
+    this.#unsettled.push(...turn.replies);
+    if (!this.slow) this.commitLog();
     this.shard.invariants();
     return result;
+  }
+
+  commitLog(): void {
+    this.durable = this.log.length;
+    for (const reply of this.#unsettled.splice(0)) reply.settle(0);
+  }
+
+  /** The power goes: as many records survive as are durable, and `more` of the others. */
+  powerCut(more: number): void {
+    this.log.length = Math.min(this.durable + more, this.log.length);
+    this.durable = this.log.length;
+    this.#unsettled.length = 0;
+    this.reload();
   }
 
   /** Time passes in ticks of 100 ms. */
