@@ -69,10 +69,15 @@ function sideOf({ name, peer }: Server, shape: Shape): Side {
   };
 }
 
-/** Runs that are not counted: the JIT of a JVM needs some millions of records. */
-async function warmUp(sides: readonly Side[], quick: boolean): Promise<void> {
+/** The first run of a JVM costs two to three times the CPU of one after so many records. */
+const jvmWarmRecords = 3_000_000;
+const warmRunsMax = 4;
+
+/** Runs that are not counted. */
+async function warmUp(sides: readonly Side[], count: number, quick: boolean): Promise<void> {
+  const jvmRuns = quick ? 1 : Math.min(warmRunsMax, Math.ceil(jvmWarmRecords / count));
   for (const side of sides) {
-    const runs = side.name === "kafka" && !quick ? 2 : 1;
+    const runs = side.name === "kafka" ? jvmRuns : 1;
     for (let run = 0; run < runs; run += 1) {
       console.error(`warming ${side.name} up ...`);
       await side.prepare(-1 - run);
@@ -90,7 +95,7 @@ export async function benchProduce(options: Options, command: string): Promise<v
     const sides = servers.map((server) => sideOf(server, shape));
     const { sizeBytes } = options;
     for (const _ of options.limits) sides.push(floorSide("receive", shape.count, sizeBytes));
-    await warmUp(sides, options.quick);
+    await warmUp(sides, shape.count, options.quick);
     const runs = await runRounds(sides, options);
     publish({
       options,
