@@ -141,6 +141,11 @@ export class Configs {
     return this.#set.get(resource)?.get(name) ?? noTexts;
   }
 
+  /** Resources of a type that have settings. */
+  count(resource: number): number {
+    return this.#set.get(resource)?.size ?? 0;
+  }
+
   /** Names of the resources of a type that have settings. */
   names(resource: number): string[] {
     return [...(this.#set.get(resource)?.keys() ?? [])];

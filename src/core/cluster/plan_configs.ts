@@ -23,14 +23,18 @@ const resources = {
 export function planConfigs(image: ClusterImage, command: AlterConfigs): Plan<OutcomeOf<AlterConfigs>> {
   const records: MetadataRecord[] = [];
   const changes: Verdict[] = [];
+  /** Resources of each type that get their first settings here. */
+  const fresh = new Map<ConfigChange["resource"], number>();
   for (const change of command.changes) {
-    const planned = planChange(image, change);
+    const isFresh = image.configs.of(resources[change.resource], change.name).size === 0;
+    const planned = planChange(image, change, fresh.get(change.resource) ?? 0);
     if (planned.kind === "refused") {
       changes.push(planned.verdict);
       continue;
     }
     changes.push(done);
     if (command.validateOnly || planned.changes.length === 0) continue;
+    if (isFresh) fresh.set(change.resource, (fresh.get(change.resource) ?? 0) + 1);
     const resource = resources[change.resource];
     records.push({ kind: "configs", resource, name: change.name, changes: planned.changes });
   }
@@ -45,7 +49,7 @@ function refused(code: number, message: string): Planned {
   return { kind: "refused", verdict: { code, message } };
 }
 
-function planChange(image: ClusterImage, change: ConfigChange): Planned {
+function planChange(image: ClusterImage, change: ConfigChange, fresh: number): Planned {
   const resource = resources[change.resource];
   const malformed = operationsProblem(change);
   if (malformed !== null) return refused(ErrorCode.INVALID_REQUEST, malformed);
@@ -61,7 +65,7 @@ function planChange(image: ClusterImage, change: ConfigChange): Planned {
   if (after.size > configsPerResourceMax) {
     return refused(ErrorCode.POLICY_VIOLATION, `A resource has at most ${configsPerResourceMax} settings.`);
   }
-  const verdict = valuesProblem(image, change, after, changes) ?? existenceProblem(image, change);
+  const verdict = valuesProblem(image, change, after, changes) ?? existenceProblem(image, change, fresh);
   return verdict === null ? { kind: "planned", changes } : { kind: "refused", verdict };
 }
 
@@ -150,11 +154,11 @@ function invalid(code: number, message: string | null): Verdict | null {
 }
 
 /** Kafka looks last whether there is such a resource. Groups may be configured ahead. */
-function existenceProblem(image: ClusterImage, change: ConfigChange): Verdict | null {
+function existenceProblem(image: ClusterImage, change: ConfigChange, fresh: number): Verdict | null {
   if (change.resource === "group" || change.resource === "client-metrics") {
     const resource = resources[change.resource];
     const known = image.configs.of(resource, change.name).size > 0;
-    if (known || image.configs.names(resource).length < configuredResourcesMax) return null;
+    if (known || image.configs.count(resource) + fresh < configuredResourcesMax) return null;
     const message = `At most ${configuredResourcesMax} resources of this type have settings.`;
     return { code: ErrorCode.POLICY_VIOLATION, message };
   }
