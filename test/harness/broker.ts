@@ -34,6 +34,7 @@ function properties(
     "share.coordinator.state.topic.replication.factor": 1,
     "share.coordinator.state.topic.min.isr": 1,
     ...options.kafka,
+    ...options.broker,
   };
   return Object.entries(settings)
     .map(([key, value]) => `${key}=${value}\n`)

@@ -12,6 +12,8 @@ export interface ServerOptions {
   readonly kafka?: Readonly<Record<string, string | number | boolean>>;
   /** Settings that only this product has, such as "storage.segment_max_size". */
   readonly node?: Readonly<Record<string, string | number | boolean>>;
+  /** Settings that only Apache Kafka has or needs. */
+  readonly broker?: Readonly<Record<string, string | number | boolean>>;
   /** Kept when the server is disposed of; a fresh folder otherwise. */
   readonly dataDir?: string;
 }

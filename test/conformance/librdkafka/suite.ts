@@ -194,7 +194,7 @@ async function runRunner(
       stdin: "ignore",
       stdout: log,
       stderr: log,
-      timeout: Math.max(runnerSecondsMin, seconds * slowness) * 1000,
+      timeout: Math.ceil(Math.max(runnerSecondsMin, seconds * slowness)) * 1000,
       killSignal: "SIGKILL",
       env: {
         ...process.env,
