@@ -13,8 +13,10 @@ const batch_zig = @import("batch.zig");
 const data_dir = @import("data_dir.zig");
 const io_zig = @import("io.zig");
 const limits = @import("limits.zig");
+const lz4 = @import("lz4.zig");
 const memory = @import("memory.zig");
 const reader_zig = @import("reader.zig");
+const snappy = @import("snappy.zig");
 const status_zig = @import("status.zig");
 const stdx = @import("stdx.zig");
 
@@ -413,6 +415,72 @@ fn crc32c(seed: u32, bytes: [*]const u8, bytes_length: usize) callconv(.c) u32 {
     return @import("crc32c.zig").crc32c(seed, bytes[0..bytes_length]);
 }
 
+fn lz4_decompress(
+    source: [*]const u8,
+    source_length: usize,
+    target: [*]u8,
+    target_length: usize,
+    out: *ByteCount,
+) callconv(.c) Status {
+    return decompress(lz4, source[0..source_length], target[0..target_length], out);
+}
+
+fn lz4_compress(
+    source: [*]const u8,
+    source_length: usize,
+    target: [*]u8,
+    target_length: usize,
+    out: *ByteCount,
+) callconv(.c) Status {
+    return compress(lz4, source[0..source_length], target[0..target_length], out);
+}
+
+fn snappy_decompress(
+    source: [*]const u8,
+    source_length: usize,
+    target: [*]u8,
+    target_length: usize,
+    out: *ByteCount,
+) callconv(.c) Status {
+    return decompress(snappy, source[0..source_length], target[0..target_length], out);
+}
+
+fn snappy_compress(
+    source: [*]const u8,
+    source_length: usize,
+    target: [*]u8,
+    target_length: usize,
+    out: *ByteCount,
+) callconv(.c) Status {
+    return compress(snappy, source[0..source_length], target[0..target_length], out);
+}
+
+/// `invalid` for bytes that are no such stream; `too_small` with the size where it is known.
+fn decompress(comptime codec: type, source: []const u8, target: []u8, out: *ByteCount) Status {
+    const size = codec.decompress(source, target) catch |failure| switch (failure) {
+        error.Malformed => return .invalid,
+        error.TooSmall => {
+            out.* = .{ .bytes = saturate(codec.decompressed_size(source) catch 0) };
+            return .too_small;
+        },
+    };
+    out.* = .{ .bytes = saturate(size) };
+    return .ok;
+}
+
+fn compress(comptime codec: type, source: []const u8, target: []u8, out: *ByteCount) Status {
+    const size = codec.compress(source, target) catch {
+        out.* = .{ .bytes = saturate(codec.compressed_size_max(source.len)) };
+        return .too_small;
+    };
+    out.* = .{ .bytes = saturate(size) };
+    return .ok;
+}
+
+fn saturate(size: usize) u32 {
+    return @intCast(@min(size, std.math.maxInt(u32)));
+}
+
 fn snapshot_write(
     store: u32,
     request: u32,
@@ -501,6 +569,26 @@ pub const functions = .{
         &batches_check,
     },
     .{ "crc32c", .{ "seed", "bytes", "bytes_length" }, &crc32c },
+    .{
+        "lz4_decompress",
+        .{ "source", "source_length", "target", "target_length", "out" },
+        &lz4_decompress,
+    },
+    .{
+        "lz4_compress",
+        .{ "source", "source_length", "target", "target_length", "out" },
+        &lz4_compress,
+    },
+    .{
+        "snappy_decompress",
+        .{ "source", "source_length", "target", "target_length", "out" },
+        &snappy_decompress,
+    },
+    .{
+        "snappy_compress",
+        .{ "source", "source_length", "target", "target_length", "out" },
+        &snappy_compress,
+    },
     .{ "snapshot_write", .{ "store", "request", "index", "bytes", "bytes_length" }, &snapshot_write },
     .{ "snapshot_open", .{ "store", "out", "destination", "destination_length" }, &snapshot_open },
 };

@@ -2,7 +2,7 @@
 // change that file instead.
 
 /** What `pyralog_abi_hash()` of a fitting library returns. */
-export const abiHash = 0x05d6c70d;
+export const abiHash = 0x9c9b5a2b;
 
 export const Status = {
   ok: 0,
@@ -290,6 +290,26 @@ export const symbols = {
   pyralog_crc32c: {
     args: ["u32", "buffer", "buffer_length"],
     returns: "u32",
+  },
+  // pyralog_lz4_decompress(source, source_length, target, target_length, out)
+  pyralog_lz4_decompress: {
+    args: ["buffer", "buffer_length", "buffer", "buffer_length", "buffer"],
+    returns: "i32",
+  },
+  // pyralog_lz4_compress(source, source_length, target, target_length, out)
+  pyralog_lz4_compress: {
+    args: ["buffer", "buffer_length", "buffer", "buffer_length", "buffer"],
+    returns: "i32",
+  },
+  // pyralog_snappy_decompress(source, source_length, target, target_length, out)
+  pyralog_snappy_decompress: {
+    args: ["buffer", "buffer_length", "buffer", "buffer_length", "buffer"],
+    returns: "i32",
+  },
+  // pyralog_snappy_compress(source, source_length, target, target_length, out)
+  pyralog_snappy_compress: {
+    args: ["buffer", "buffer_length", "buffer", "buffer_length", "buffer"],
+    returns: "i32",
   },
   // pyralog_snapshot_write(store, request, index, bytes, bytes_length)
   pyralog_snapshot_write: {

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* What pyralog_abi_hash() of a fitting library returns. */
-#define PYRALOG_ABI_HASH 0x05d6c70du
+#define PYRALOG_ABI_HASH 0x9c9b5a2bu
 
 typedef int32_t pyralog_status;
 
@@ -400,6 +400,30 @@ uint32_t pyralog_crc32c(
     uint32_t seed,
     const uint8_t *bytes,
     size_t bytes_length);
+pyralog_status pyralog_lz4_decompress(
+    const uint8_t *source,
+    size_t source_length,
+    uint8_t *target,
+    size_t target_length,
+    struct pyralog_byte_count *out);
+pyralog_status pyralog_lz4_compress(
+    const uint8_t *source,
+    size_t source_length,
+    uint8_t *target,
+    size_t target_length,
+    struct pyralog_byte_count *out);
+pyralog_status pyralog_snappy_decompress(
+    const uint8_t *source,
+    size_t source_length,
+    uint8_t *target,
+    size_t target_length,
+    struct pyralog_byte_count *out);
+pyralog_status pyralog_snappy_compress(
+    const uint8_t *source,
+    size_t source_length,
+    uint8_t *target,
+    size_t target_length,
+    struct pyralog_byte_count *out);
 pyralog_status pyralog_snapshot_write(
     uint32_t store,
     uint32_t request,
