@@ -197,15 +197,20 @@ export function encoded(message: AnyMessage, version: number, value: Members): B
   return Buffer.from(writer.written());
 }
 
-/** Reads what an oracle wrote: it means `value`, and writing it again gives the same bytes. */
+/**
+ * Reads what an oracle wrote: it means `value`, and writing it again gives the same bytes, unless
+ * the oracle is wordy: then it writes tagged fields that hold their default.
+ */
 export function expectRead(
   message: AnyMessage,
   version: number,
   bytes: Uint8Array,
   value: Members,
+  wordy = false,
 ): void {
   const decoded = decodeMessage(message, version, bytes);
   expect(decoded).toEqual(value);
+  if (wordy) return;
   expect(encoded(message, version, decoded as Members).toString("hex")).toBe(
     Buffer.from(bytes).toString("hex"),
   );
