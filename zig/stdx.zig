@@ -62,7 +62,7 @@ pub const Condition = struct {
     /// condition tells.
     pub fn timedwait(condition: *Condition, mutex: *Mutex, timeout_ns: u64) void {
         if (windows) {
-            const timeout_ms = std.math.divCeil(u64, timeout_ns, std.time.ns_per_ms) catch unreachable;
+            const timeout_ms = timeout_ns / std.time.ns_per_ms + 1;
             const timeout: u32 = @intCast(@min(timeout_ms, std.math.maxInt(u32) - 1));
             _ = kernel32.SleepConditionVariableSRW(&condition.raw, &mutex.raw, timeout, 0);
             return;
@@ -239,7 +239,8 @@ test "stdx: a signalled condition wakes its waiter, a timed one ends alone" {
     shared.condition.init();
     defer shared.condition.deinit();
 
-    const thread = try std.Thread.spawn(.{ .stack_size = 1 << 20 }, @TypeOf(shared).run, .{&shared});
+    const options: std.Thread.SpawnConfig = .{ .stack_size = 1 << 20 };
+    const thread = try std.Thread.spawn(options, @TypeOf(shared).run, .{&shared});
     shared.mutex.lock();
     // Nobody signals yet, so only the timeout can end this.
     shared.condition.timedwait(&shared.mutex, 1000);
