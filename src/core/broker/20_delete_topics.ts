@@ -55,7 +55,8 @@ interface Resolved extends Asked {
 function resolve(broker: Broker, asked: readonly Asked[]): Resolved[] {
   const named = asked.map((each) => (each.id === noTopicId ? each.name : null)).filter((name) => name !== null);
   const namesTwice = duplicatesOf(named);
-  const idsTwice = duplicatesOf(asked.map((each) => idOf(broker, each)).filter((id) => id !== noTopicId));
+  const sensible = asked.filter((each) => (each.name === null) !== (each.id === noTopicId));
+  const idsTwice = duplicatesOf(sensible.map((each) => idOf(broker, each)).filter((id) => id !== noTopicId));
   return asked.map((each) => resolveOne(broker, each, namesTwice, idsTwice));
 }
 
