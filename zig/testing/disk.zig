@@ -309,7 +309,8 @@ pub const Namespace = struct {
                 // The name may be gone: then a later change was synced with another directory.
                 const name = take(list, paths.from) orelse return;
                 _ = take(list, paths.to);
-                try list.append(names.arena.allocator(), .{ .path = paths.to, .inode = name.inode });
+                const renamed: Name = .{ .path = paths.to, .inode = name.inode };
+                try list.append(names.arena.allocator(), renamed);
             },
         }
     }
