@@ -6,12 +6,14 @@
 
 import type { FindCoordinatorRequest, FindCoordinatorResponse } from "../../../proto/kafka/10_find_coordinator.ts";
 import { ErrorCode } from "../base/error_code.ts";
-import { none, type NodeId, type None } from "../base/ids.ts";
+import { none, nodeId, type NodeId, type None } from "../base/ids.ts";
 import type { Call } from "../base/node_contract.ts";
 import { type Broker, entry } from "./broker.ts";
 
 const manyKeysSince = 4;
 const shareGroupsSince = 6;
+/** What the field holds in versions that lack it. */
+const absentNode = nodeId(0);
 const KeyType = { group: 0, transaction: 1, share: 2 } as const;
 
 type FindCall = Call<FindCoordinatorRequest, FindCoordinatorResponse>;
@@ -57,8 +59,8 @@ function refused(key: string, code: number, message: string): Answer {
   return answer(key, none, "", -1, code, message);
 }
 
-function answer(key: string, nodeId: NodeId | None, host: string, port: number, errorCode: number, errorMessage: string | null): Answer {
-  return { key, nodeId, host, port, errorCode, errorMessage };
+function answer(key: string, node: NodeId | None, host: string, port: number, errorCode: number, errorMessage: string | null): Answer {
+  return { key, nodeId: node, host, port, errorCode, errorMessage };
 }
 
 function response(version: number, answers: readonly Answer[]): FindCoordinatorResponse {
@@ -68,7 +70,7 @@ function response(version: number, answers: readonly Answer[]): FindCoordinatorR
     throttleTimeMs: 0,
     errorCode: many ? ErrorCode.NONE : (first?.errorCode ?? ErrorCode.NONE),
     errorMessage: many ? null : (first?.errorMessage ?? null),
-    nodeId: many ? none : (first?.nodeId ?? none),
+    nodeId: many ? absentNode : (first?.nodeId ?? none),
     host: many ? "" : (first?.host ?? ""),
     port: many ? 0 : (first?.port ?? 0),
     coordinators: many ? answers : [],

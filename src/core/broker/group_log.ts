@@ -124,14 +124,18 @@ export class GroupLog {
   /** Runs the plan when the shard is loaded. The waiter is settled once, whatever happens. */
   run(waiter: Settled, plan: (shard: Shard, turn: Turn) => void): void {
     if (this.#shard !== null && this.#state === "loaded") {
-      if (this.#appends.length >= groupAppendsMax) return waiter.settle(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS);
       this.#waiting.add(waiter);
-      return this.#take(this.#shard, plan);
+      return this.#admit(this.#shard, waiter, plan);
     }
     if (this.#parked.length >= groupRequestsParkedMax) return waiter.settle(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS);
     this.#waiting.add(waiter);
     this.#parked.push({ waiter, plan });
     if (this.#state === "closed") this.#load();
+  }
+
+  #admit(shard: Shard, waiter: Settled, plan: (shard: Shard, turn: Turn) => void): void {
+    if (this.#appends.length < groupAppendsMax) return this.#take(shard, plan);
+    this.#settle(waiter, ErrorCode.COORDINATOR_LOAD_IN_PROGRESS);
   }
 
   /** Loads the shard although nobody asks for it. */
@@ -290,7 +294,7 @@ export class GroupLog {
   #readDone(life: number, shard: Shard, outcome: ReadOutcome): void {
     switch (outcome.status) {
       case "ok":
-        if (!this.#replay(shard, outcome.records)) return this.#drop(ErrorCode.KAFKA_STORAGE_ERROR);
+        if (!this.#replay(shard, outcome.records)) return this.#unreadable();
         // Nothing more below the limit: what is left of the range was never stored.
         this.#position = outcome.nextOffset > this.#position ? outcome.nextOffset : this.#end;
         return this.#readOn(life, shard);
@@ -306,9 +310,14 @@ export class GroupLog {
       }
       case "damaged":
       case "failed":
-        this.#broker.effects.log("error", "group-log-unreadable", { partition: this.#partition, offset: this.#position });
-        return this.#drop(ErrorCode.KAFKA_STORAGE_ERROR);
+        return this.#unreadable();
     }
+  }
+
+  /** Without what lies there the offsets of some group would go back: no group is served. */
+  #unreadable(): void {
+    this.#broker.effects.log("error", "group-log-unreadable", { partition: this.#partition, offset: this.#position });
+    this.#drop(ErrorCode.KAFKA_STORAGE_ERROR);
   }
 
   /** False when the bytes are no batches of ours. */
@@ -319,6 +328,7 @@ export class GroupLog {
       if (isRefused(records)) return false;
       for (const stored of records) {
         const record = decodeGroupRecord(stored);
+        if (isRefused(record)) return false;
         if (record !== null) shard.apply(record);
       }
       const size = batchBytes(view, at);
@@ -337,7 +347,7 @@ export class GroupLog {
     this.#parked = [];
     for (const each of parked) {
       // A turn may have dropped the shard: then its waiters have been told already.
-      if (this.#waiting.has(each.waiter) && this.#shard === shard) this.#take(shard, each.plan);
+      if (this.#waiting.has(each.waiter) && this.#shard === shard) this.#admit(shard, each.waiter, each.plan);
     }
   }
 

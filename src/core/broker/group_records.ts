@@ -10,7 +10,7 @@ import {
 import { ConsumerProtocolSubscription } from "../../../proto/records/consumer_protocol.ts";
 import { decodeMessage, decodeVersioned, encodeVersioned, versionOf } from "../../wire/codec.ts";
 import type { NewRecord, StoredRecord } from "../../wire/records.ts";
-import { isRefused } from "../../wire/refusal.ts";
+import { type DecodeRefusal, isRefused, refuse } from "../../wire/refusal.ts";
 import { assertNever } from "../base/assert.ts";
 import type { CommittedOffset, GroupMetadata, GroupRecord } from "../coordinator/coordinator.ts";
 
@@ -73,31 +73,32 @@ function groupValue(value: GroupMetadata): Uint8Array {
 }
 
 /**
- * Null: a record of another kind (groups of the newer protocols), or one that is malformed. What is
- * kept of it is copied.
+ * Null: a record of another kind (groups of the newer protocols). Refused: malformed, or of a version
+ * to come; to pass it over would lose what it says. What is kept of it is copied.
  */
-export function decodeGroupRecord({ key, value }: StoredRecord): GroupRecord | null {
-  const version = key === null ? -1 : versionOf(key);
+export function decodeGroupRecord({ key, value }: StoredRecord): GroupRecord | null | DecodeRefusal {
   if (key === null) return null;
+  const version = versionOf(key);
+  if (version === -1) return refuse("truncated");
   if (version === 0 || version === offsetKeyVersion) return decodeOffset(key, value);
   if (version === groupKeyVersion) return decodeGroup(key, value);
   return null;
 }
 
-function decodeOffset(key: Uint8Array, bytes: Uint8Array | null): GroupRecord | null {
+function decodeOffset(key: Uint8Array, bytes: Uint8Array | null): GroupRecord | DecodeRefusal {
   const at = decodeVersioned(OffsetCommitKey, key);
-  if (isRefused(at)) return null;
+  if (isRefused(at)) return at;
   if (bytes === null) return { kind: "offset-tombstone", ...at };
   const value = decodeVersioned(OffsetCommitValue, bytes);
-  return isRefused(value) ? null : { kind: "offset-commit", ...at, value };
+  return isRefused(value) ? value : { kind: "offset-commit", ...at, value };
 }
 
-function decodeGroup(key: Uint8Array, bytes: Uint8Array | null): GroupRecord | null {
+function decodeGroup(key: Uint8Array, bytes: Uint8Array | null): GroupRecord | DecodeRefusal {
   const at = decodeVersioned(GroupMetadataKey, key);
-  if (isRefused(at)) return null;
+  if (isRefused(at)) return at;
   if (bytes === null) return { kind: "group-tombstone", group: at.group };
   const value = decodeVersioned(GroupMetadataValue, bytes);
-  if (isRefused(value)) return null;
+  if (isRefused(value)) return value;
   const metadata: GroupMetadata = {
     protocolType: value.protocolType === "" ? null : value.protocolType,
     generation: value.generation,

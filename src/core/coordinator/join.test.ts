@@ -51,6 +51,15 @@ test("coordinator: a member id is the client id and a random UUID", () => {
   expect(first?.memberId).not.toBe(second?.memberId);
 });
 
+test("coordinator: a restart with the same seed gives no member id twice", () => {
+  const trial = new Trial();
+  const { ids } = trial.stable(2);
+  trial.reseed();
+  trial.reload();
+  const fresh = [trial.join().answer?.memberId ?? "", trial.join().answer?.memberId ?? ""];
+  expect(new Set([...ids, ...fresh]).size).toBe(4);
+});
+
 test("coordinator: a client that knows no member id step joins at once (JoinGroup v0-3)", () => {
   const trial = new Trial();
   const asked = trial.join({ takesMemberId: false });

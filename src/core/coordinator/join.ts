@@ -107,7 +107,7 @@ function joinAsNew(state: ShardState, turn: Turn, waiter: JoinWaiter, group: Gro
   if (!group.supports(request.protocolType, request.protocols)) {
     return turn.reply(waiter, joinRefusal(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, ""));
   }
-  const memberId = `${request.instanceId ?? request.clientId}-${uuid(state.random)}`;
+  const memberId = unusedId(state.random, group, request.instanceId ?? request.clientId);
   if (request.instanceId !== null) {
     const existing = group.statics.get(request.instanceId);
     if (existing === undefined) return addMember(state, turn, waiter, group, memberId, request);
@@ -245,6 +245,14 @@ function replaceStatic(
       else turn.reply(waiter, { ...answer, leader: leaderBefore, members: [] });
       return;
     }
+  }
+}
+
+/** A node that starts with the seed of an earlier one gives out the ids of that one again. */
+function unusedId(random: Random, group: Group, name: string): string {
+  for (;;) {
+    const id = `${name}-${uuid(random)}`;
+    if (!group.members.has(id) && !group.pending.has(id)) return id;
   }
 }
 

@@ -69,7 +69,7 @@ export class Trial {
   /** Records that no power cut can take. */
   durable = 0;
   readonly #unsettled: Settled[] = [];
-  readonly #random = new Random([1, 2, 3, 4], 7);
+  #random = new Random([1, 2, 3, 4], 7);
 
   constructor(settings: Partial<GroupSettings> = {}) {
     this.settings = { ...trialSettings, ...settings };
@@ -89,6 +89,11 @@ export class Trial {
     const shard = new Shard(this.settings, this.#random, readSubscription);
     for (const record of this.log) shard.apply(record);
     return shard;
+  }
+
+  /** Member ids come again in the order of the beginning. */
+  reseed(): void {
+    this.#random = new Random([1, 2, 3, 4], 7);
   }
 
   turn<T>(plan: (turn: Turn) => T): T {
