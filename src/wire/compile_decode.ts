@@ -207,7 +207,14 @@ class DecoderText {
     source.line(`${local} = ${count} > ${preallocatedMax} ? [] : new Array(${count});`);
     const index = source.local("i");
     source.open(`for (let ${index} = 0; ${index} < ${count}; ${index} += 1) {`);
-    if (element.kind === "struct") {
+    const width = fixedBytes(element);
+    if (width > 0) {
+      // The count was judged by this width, so the bytes are there.
+      const value = source.local("element");
+      this.#fixed(element, value, "p", 0);
+      source.line(`${local}[${index}] = ${value};`);
+      source.line(`p += ${width};`);
+    } else if (element.kind === "struct") {
       source.line(`${local}[${index}] = ${this.struct(element)};`);
     } else {
       const value = source.local("element");

@@ -84,10 +84,7 @@ class EncoderText {
     let size = tagByte ? 1 : 0;
     for (const { field } of run) size += fixedBytes(field);
     if (size === 0) return;
-    source.open(`if (p + ${size} > bytes.length) {`);
-    source.line(`writer.reserve(p, ${size});`);
-    source.line("bytes = writer.bytes; view = writer.view;");
-    source.close();
+    this.#reserve(String(size));
     let at = 0;
     for (const fixed of run) {
       this.#fixed(fixed, at);
@@ -205,12 +202,17 @@ class EncoderText {
     const { source } = this;
     const count = source.local("n");
     source.line(`const ${count} = ${local}.length;`);
+    // Elements of fixed size are reserved with the count, all at once.
+    const width = fixedBytes(element);
+    this.#reserve(width > 0 ? `5 + ${count} * ${width}` : "5");
     if (this.#flexible) {
+      source.open(`if (${count} < 127) {`);
+      source.line(`bytes[p] = ${count} + 1;`);
+      source.line("p += 1;");
+      source.close("} else {");
       source.line(`p = writer.uvarint(p, ${count} + 1);`);
-      this.#reload();
+      source.close();
     } else {
-      source.line("writer.reserve(p, 4);");
-      this.#reload();
       source.line(`view.setInt32(p, ${count});`);
       source.line("p += 4;");
     }
@@ -218,9 +220,20 @@ class EncoderText {
     const value = source.local("element");
     source.open(`for (let ${index} = 0; ${index} < ${count}; ${index} += 1) {`);
     source.line(`const ${value} = ${local}[${index}];`);
-    if (element.kind === "struct") this.struct(element, value, path);
+    if (width > 0) {
+      this.#fixed({ field: element, value, path }, 0);
+      source.line(`p += ${width};`);
+    } else if (element.kind === "struct") this.struct(element, value, path);
     else this.#write(element, value, path);
     source.close();
+  }
+
+  /** Makes room for as many bytes as the text `size` says. */
+  #reserve(size: string): void {
+    this.source.open(`if (p + ${size} > bytes.length) {`);
+    this.source.line(`writer.reserve(p, ${size});`);
+    this.#reload();
+    this.source.close();
   }
 
   /** Only members that differ from their default are written. */
