@@ -17,7 +17,8 @@ switch (parsed.kind) {
     break;
   case "serve": {
     const { serve } = await import("./server/server.ts");
-    process.exitCode = await serve({ configFile: parsed.config, set: parsed.set, version });
+    // Explicit: the stopped control Worker may not be terminated, and would keep the loop alive.
+    process.exit(await serve({ configFile: parsed.config, set: parsed.set, version }));
     break;
   }
 }

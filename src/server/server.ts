@@ -1,7 +1,7 @@
 // One node: opens the data directory, starts the control thread, then the doors; and stops in the
 // reverse order.
 
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { nodeId } from "../core/base/ids.ts";
 import type { Settings } from "../core/base/settings.ts";
 import { type Completion, Directory, type Opened, type OpenFailure, resolveLibrary } from "../storage/storage.ts";
@@ -241,6 +241,7 @@ function loadLibrary(config: Config): string {
 
 function openDirectory(config: Config, libraryPath: string): Directory {
   const { storage } = config;
+  makeDirectory(config.server.data_dir);
   const opened = Directory.open(libraryPath, config.server.data_dir, {
     segmentBytes: storage.segment_max_size,
     ringBytes: storage.cache.max_size,
@@ -252,6 +253,15 @@ function openDirectory(config: Config, libraryPath: string): Directory {
   });
   if (opened instanceof Directory) return opened;
   throw openFailure(config, opened);
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o750 });
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    throw new FatalError(ExitCode.readOnly, `data directory ${path} cannot be made: ${words}. Give the user of this process write permission, or set another server.data_dir.`);
+  }
 }
 
 function openFailure(config: Config, failure: OpenFailure): FatalError {
