@@ -19,6 +19,5 @@ switch (parsed.kind) {
     const { serve } = await import("./server/server.ts");
     // Explicit: the stopped control Worker may not be terminated, and would keep the loop alive.
     process.exit(await serve({ configFile: parsed.config, set: parsed.set, version }));
-    break;
   }
 }
