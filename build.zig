@@ -76,6 +76,7 @@ pub fn build(b: *std.Build) void {
     tests.root_module.sanitize_thread = sanitize_thread;
     const test_step = b.step("test", "unit tests");
     test_step.dependOn(add_run(b, tests));
+    test_step.dependOn(add_header_check(b, target));
 
     const fuzz = add_tests(b, "zig/fuzz.zig", target, optimize_choice orelse .safe, filters);
     b.step("fuzz", "fuzz tests; a corpus run, or a search with --fuzz=COUNT")
@@ -155,6 +156,18 @@ fn add_run(b: *std.Build, tests: *std.Build.Step.Compile) *std.Build.Step {
     run.has_side_effects = true;
     run.setCwd(b.path("."));
     return &run.step;
+}
+
+/// The C header compiles, and its asserts find the layouts that Zig made.
+fn add_header_check(b: *std.Build, target: std.Build.ResolvedTarget) *std.Build.Step {
+    const module = b.createModule(.{ .target = target, .optimize = .debug, .link_libc = true });
+    const source = b.addWriteFiles().add("header.c", "#include \"pyralog.h\"\n");
+    module.addIncludePath(b.path("zig/include"));
+    module.addCSourceFile(.{
+        .file = source,
+        .flags = &.{ "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror" },
+    });
+    return &b.addObject(.{ .name = "header", .use_llvm = true, .root_module = module }).step;
 }
 
 /// `abi` replaces the checked-in files; `abi-output` writes the same two below zig-out/abi, where
