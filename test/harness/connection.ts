@@ -10,6 +10,9 @@ export class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
 }
 
+/** Its answer always has a header without tags, so that any client can read it. */
+const apiVersionsKey = 18;
+
 interface Waiting {
   readonly correlationId: number;
   readonly resolve: (body: Reader) => void;
@@ -61,6 +64,17 @@ export class Connection {
     const correlationId = this.#send(key, version, body.done());
     this.#waiting.push({ correlationId, resolve, reject });
     return promise;
+  }
+
+  /** Header v2: tags behind the client id. The answer keeps its header's tags unless it is ApiVersions. */
+  async requestFlexible(key: number, version: number, body: BodyWriter): Promise<Reader> {
+    const tagged = new BodyWriter().int8(0).raw(body.done());
+    const answer = await this.request(key, version, tagged);
+    if (key !== apiVersionsKey) {
+      const tags = answer.tags();
+      if (tags.size > 0) throw new Error(`${tags.size} tags in the header of an answer`);
+    }
+    return answer;
   }
 
   /** Produce with acks=0 has no answer. */
