@@ -13,7 +13,7 @@ const frameBytes = 1024 * 1024;
 
 const meanings: Readonly<Record<LimitName, string>> = {
   floor: "the bytes alone: receive + CRC-32C + write to the page cache, or send from memory",
-  fdatasync: "one 4 KiB pwrite + fdatasync per tick of the same schedule",
+  fdatasync: "one 4 KiB pwrite per tick of the same schedule, one fdatasync for all that are due",
 };
 
 interface Streamed {
