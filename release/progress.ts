@@ -82,7 +82,10 @@ async function drain(
 }
 
 /** Runs a command to its end. Nothing that it started outlives it. */
-export async function run(command: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+export async function run(
+  command: readonly string[],
+  options: RunOptions = {},
+): Promise<RunResult> {
   const child = Bun.spawn([...command], {
     stdin: "ignore",
     stdout: "pipe",
@@ -110,7 +113,8 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   killGroup(child.pid, "SIGKILL");
   await drained;
   unwatch(child.pid);
-  return { exitCode: child.exitCode, signal: child.signalCode, text: pieces.join(""), timedOut };
+  const signal = child.signalCode === null ? null : String(child.signalCode);
+  return { exitCode: child.exitCode, signal, text: pieces.join(""), timedOut };
 }
 
 /** Runs a step of the set-up, alive on the terminal, and stops everything when it fails. */

@@ -2,6 +2,7 @@
 // arguments are the server's. Signals go on to it, and its exit code is ours.
 
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { entry, setUp } from "./toolchain.ts";
 
 const forwarded = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
@@ -62,10 +63,10 @@ async function start(): Promise<number> {
   }
   watchLaunchers(() => child.kill("SIGTERM"));
   await child.exited;
-  if (child.signalCode === null) return child.exitCode ?? 1;
-  process.removeAllListeners(child.signalCode);
-  process.kill(process.pid, child.signalCode);
-  return 1;
+  if (child.exitCode !== null) return child.exitCode;
+  // As a shell says it: 128 and the number of the signal.
+  const signal = Object.entries(constants.signals).find(([name]) => name === child.signalCode);
+  return 128 + (signal?.[1] ?? 0);
 }
 
 await entry(start);

@@ -1,0 +1,77 @@
+// Runs suites one after another and prints a line for each. Two cores are shared by the suite and
+// what it starts, so nothing runs beside it.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Counts, readCounts, sum } from "./counts.ts";
+import { heartbeat, root, run, say, seconds } from "./progress.ts";
+import { runnable, type Suite } from "./suites.ts";
+import type { Toolchain } from "./toolchain.ts";
+
+const linesShown = 150;
+
+/** Without the wrapper script of its package, which needs Node. */
+function tsgolint(): string {
+  const platform = `${process.platform}-${process.arch}`;
+  return join(root, "node_modules", "@oxlint-tsgolint", platform, "tsgolint");
+}
+
+function line(mark: string, suite: Suite, counts: Counts, startMs: number): string {
+  const failed = counts.failed === 0 ? "" : `${counts.failed} failed`;
+  const passed = `${counts.passed} passed`;
+  const note = counts.note === null ? "" : `  (${counts.note})`;
+  return (
+    `${mark.padEnd(5)} ${suite.name.padEnd(11)} ${passed.padStart(12)} ${failed.padStart(10)} ` +
+    `${seconds(startMs).padStart(9)}${note}`
+  );
+}
+
+async function runSuite(suite: Suite, tools: Toolchain): Promise<Counts> {
+  const startMs = performance.now();
+  let passes = 0;
+  const stop = heartbeat(() => `${suite.name}${passes === 0 ? "" : `, ${passes} passed so far`}`);
+  const logs: string[] = [];
+  const counts: Counts[] = [];
+  for (const command of suite.commands(tools)) {
+    const result = await run(command, {
+      env: { OXLINT_TSGOLINT_PATH: tsgolint(), PYRALOG_ZIG: tools.zig },
+      limitMs: suite.limitMinutes * 60_000,
+      onText: (text) => {
+        passes += text.split("(pass)").length - 1;
+      },
+    });
+    logs.push(`$ ${command.join(" ")}\n${result.text.trimEnd()}\n`);
+    counts.push(readCounts(suite.reader, result));
+  }
+  stop();
+  const total = sum(counts);
+  const log = join(root, ".cache", "test", `${suite.name}.log`);
+  await Bun.write(log, logs.join("\n"));
+  if (total.failed > 0) {
+    const failing = logs.filter((_, index) => (counts[index]?.failed ?? 0) > 0).join("\n");
+    const lines = failing.trimEnd().split("\n");
+    if (lines.length > linesShown) say(`(the last ${linesShown} of ${lines.length} lines)`);
+    say(lines.slice(-linesShown).join("\n"));
+    say(`(all of it: ${log.slice(root.length + 1)})`);
+  }
+  say(line(total.failed > 0 ? "FAIL" : "ok", suite, total, startMs));
+  return total;
+}
+
+/** Runs them all, whatever fails, and returns what they count together. */
+export async function runSuites(chosen: readonly Suite[], tools: Toolchain): Promise<Counts> {
+  mkdirSync(join(root, ".cache", "test"), { recursive: true });
+  const counts: Counts[] = [];
+  for (const suite of chosen) counts.push(await runSuite(suite, tools));
+  return sum(counts);
+}
+
+/** The suites that `--only` names, in the order of the table; an unknown name is returned as text. */
+export function chosen(names: readonly string[]): readonly Suite[] | string {
+  const all = runnable();
+  const unknown = names.find((name) => all.every((suite) => suite.name !== name));
+  if (unknown !== undefined) {
+    return `there is no suite "${unknown}"; there are: ${all.map(({ name }) => name).join(" ")}`;
+  }
+  return names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
+}
