@@ -89,7 +89,9 @@ test("server: Kafka's settings keep every digit and Kafka's names", () => {
 test("server: Kafka's names for our settings set ours, the later wins", () => {
   const toml = "[kafka]\nmin_insync_replicas = 1\ndefault_replication_factor = 1\n";
   expect(load({ toml }).config.replication.write_quorum).toBe(1);
-  expect(problem({ set: ["kafka.default_replication_factor=3"] }).message).toContain("needs 3 nodes");
+  expect(problem({ set: ["kafka.default_replication_factor=3"] }).message).toContain(
+    "needs 3 nodes",
+  );
   expect(problem({ set: ["kafka.log_dirs=elsewhere"] }).message).toBe(
     "--set: kafka.log_dirs is set by server.data_dir here",
   );
@@ -180,7 +182,9 @@ test("server: an unknown variable is a warning with a suggestion, our other vari
     HOME: "y",
   };
   const { config, warnings } = load({ env });
-  expect(warnings).toEqual(["PYRALOG_SERVER_NOD_ID is no setting; did you mean PYRALOG_SERVER_NODE_ID?"]);
+  expect(warnings).toEqual([
+    "PYRALOG_SERVER_NOD_ID is no setting; did you mean PYRALOG_SERVER_NODE_ID?",
+  ]);
   expect(config.server.data_dir).toBe("./pyralog-data");
 });
 
@@ -198,7 +202,8 @@ test("server: a listener beyond loopback needs to be named, and the error says h
     expect(error.message).toContain('bind_addr = "127.0.0.1:9092"');
     expect(error.message).toContain('insecure_listeners = ["kafka"]');
   }
-  for (const host of ["localhost", "[::1]", "127.8.0.1"]) load({ set: [`server.bind_addr=${host}:0`] });
+  for (const host of ["localhost", "[::1]", "127.8.0.1"])
+    load({ set: [`server.bind_addr=${host}:0`] });
   const toml = '[server]\nbind_addr = "0.0.0.0:9092"\n[security]\ninsecure_listeners = ["kafka"]\n';
   expect(load({ toml }).config.server.bind_addr).toBe("0.0.0.0:9092");
   const set = ["server.bind_addr=0.0.0.0:9092", "security.insecure_listeners=http"];
@@ -209,7 +214,9 @@ test("server: a listener beyond loopback needs to be named, and the error says h
 });
 
 test("server: what one node cannot do is refused", () => {
-  expect(problem({ set: ["cluster.bootstrap_servers=a:7070,b:7070"] }).message).toContain("single node");
+  expect(problem({ set: ["cluster.bootstrap_servers=a:7070,b:7070"] }).message).toContain(
+    "single node",
+  );
   expect(problem({ set: ["replication.replication_factor=3"] }).message).toContain("needs 3 nodes");
   expect(problem({ set: ["kafka.min_insync_replicas=2"] }).message).toContain("can never be met");
   expect(problem({ set: ["replication.read_quorum=2"] }).message).toContain("is 1, not 2");

@@ -44,7 +44,9 @@ export class ConfigError extends Error {
   readonly column: number | null;
 
   constructor(message: string, place: Place = nowhere) {
-    super(place.file === null ? message : `${place.file}:${place.line}:${place.column}: ${message}`);
+    super(
+      place.file === null ? message : `${place.file}:${place.line}:${place.column}: ${message}`,
+    );
     this.file = place.file;
     this.line = place.line;
     this.column = place.column;
@@ -145,7 +147,9 @@ function kafkaText(raw: unknown): string | null {
     case "boolean":
       return String(raw);
     default:
-      return Array.isArray(raw) && raw.every((each) => typeof each === "string") ? raw.join(",") : null;
+      return Array.isArray(raw) && raw.every((each) => typeof each === "string")
+        ? raw.join(",")
+        : null;
   }
 }
 
@@ -154,7 +158,10 @@ function shown(raw: unknown): string {
 }
 
 function hint(given: string): string {
-  const dotted = given.replace(/^kafka\.(.*)$/s, (_, name: string) => `kafka.${name.replaceAll(".", "_")}`);
+  const dotted = given.replace(
+    /^kafka\.(.*)$/s,
+    (_, name: string) => `kafka.${name.replaceAll(".", "_")}`,
+  );
   const last = given.slice(given.lastIndexOf(".") + 1);
   const moved = paths.find((path) => path.endsWith(`.${last}`));
   const near = nearest(given, paths) ?? nearest(given, sections);
@@ -163,7 +170,9 @@ function hint(given: string): string {
 }
 
 function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
+  );
 }
 
 type Leaf = readonly [path: readonly string[], value: unknown];
@@ -247,7 +256,8 @@ function readToml(file: string, input: ConfigInput, given: Given): void {
       given.set(path.join("."), raw, false, file, nowhere);
     } catch (error) {
       // Only a value that is wrong needs its place.
-      if (error instanceof ConfigError) throw new ConfigError(error.message, locate(file, text, path));
+      if (error instanceof ConfigError)
+        throw new ConfigError(error.message, locate(file, text, path));
       throw error;
     }
   }
@@ -277,7 +287,13 @@ function readArguments(input: ConfigInput, given: Given): void {
     const at = argument.indexOf("=");
     if (at <= 0) throw new ConfigError(`--set ${argument}: say section.key=value`);
     try {
-      given.set(argument.slice(0, at).trim(), argument.slice(at + 1).trim(), true, "--set", nowhere);
+      given.set(
+        argument.slice(0, at).trim(),
+        argument.slice(at + 1).trim(),
+        true,
+        "--set",
+        nowhere,
+      );
     } catch (error) {
       if (error instanceof ConfigError) throw new ConfigError(`--set: ${error.message}`);
       throw error;
@@ -298,14 +314,22 @@ function port(address: string): string {
 function check(given: Sections, kafka: ReadonlyMap<string, string>): void {
   const { server, cluster, replication, security } = given;
   if (cluster.bootstrap_servers.length > 0) {
-    throw new ConfigError("cluster.bootstrap_servers must be empty: this version runs a single node");
+    throw new ConfigError(
+      "cluster.bootstrap_servers must be empty: this version runs a single node",
+    );
   }
   const copies: readonly (readonly [string, number])[] = [
     ["replication.replication_factor", replication.replication_factor],
-    ["kafka.offsets_topic_replication_factor", numberOf(kafka.get("offsets.topic.replication.factor") ?? "1")],
+    [
+      "kafka.offsets_topic_replication_factor",
+      numberOf(kafka.get("offsets.topic.replication.factor") ?? "1"),
+    ],
   ];
   for (const [name, count] of copies) {
-    if (count > 1) throw new ConfigError(`${name} = ${count} needs ${count} nodes, and this is one; set it to 1`);
+    if (count > 1)
+      throw new ConfigError(
+        `${name} = ${count} needs ${count} nodes, and this is one; set it to 1`,
+      );
   }
   const { replication_factor: factor, write_quorum: quorum } = replication;
   if (quorum > factor) {

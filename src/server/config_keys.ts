@@ -65,13 +65,22 @@ function integerOfText(text: string): unknown {
   return /^[+-]?[0-9]+(_[0-9]+)*$/.test(text) ? Number(text.replaceAll("_", "")) : text;
 }
 
-function integer(fallback: number, range: Range, documentation: string, about: About = {}): Key<number> {
+function integer(
+  fallback: number,
+  range: Range,
+  documentation: string,
+  about: About = {},
+): Key<number> {
   const read = (given: unknown): Read<number> => readInteger(range, given);
   return key(fallback, documentation, about, read, integerOfText);
 }
 
 /** Null until it is set. */
-function optionalInteger(range: Range, documentation: string, about: About = {}): Key<number | null> {
+function optionalInteger(
+  range: Range,
+  documentation: string,
+  about: About = {},
+): Key<number | null> {
   const read = (given: unknown): Read<number | null> => readInteger(range, given);
   return key<number | null>(null, documentation, about, read, integerOfText);
 }
@@ -94,7 +103,9 @@ function choice<const T extends string>(
 ): Key<T> {
   return key(fallback, documentation, about, (given) => {
     const found = values.find((each) => each === given);
-    return found === undefined ? wrong(values.map((each) => `"${each}"`).join(" or ")) : value(found);
+    return found === undefined
+      ? wrong(values.map((each) => `"${each}"`).join(" or "))
+      : value(found);
   });
 }
 
@@ -162,7 +173,11 @@ const listeners = ["kafka", "http", "peer", "metrics"];
 
 export const configKeys = {
   server: {
-    node_id: integer(1, { min: 0, max: 2_147_483_647 }, "Number of this node, unique in its cluster."),
+    node_id: integer(
+      1,
+      { min: 0, max: 2_147_483_647 },
+      "Number of this node, unique in its cluster.",
+    ),
     bind_addr: address("127.0.0.1:9092", "Where Kafka clients connect; port 0 takes a free one."),
     http_addr: optionalAddress("Where HTTP clients connect.", { inert: noHttp }),
     peer_addr: optionalAddress("Where other nodes connect.", { inert: oneNode }),
@@ -194,7 +209,11 @@ export const configKeys = {
       false,
       "Read sealed segments through mmap: an I/O error is then a signal, not an error code.",
     ),
-    io: choice("buffered", ["buffered", "direct"], "Through the page cache, or past it (O_DIRECT)."),
+    io: choice(
+      "buffered",
+      ["buffered", "direct"],
+      "Through the page cache, or past it (O_DIRECT).",
+    ),
     cache: {
       max_size: integer(
         stagingBytes,
@@ -291,12 +310,12 @@ function flatten(): ReadonlyMap<string, Key<unknown>> {
 export const keyByPath: ReadonlyMap<string, Key<unknown>> = flatten();
 
 function build(table: Table, prefix: string, given: ReadonlyMap<string, unknown>): object {
-  const entries = Object.entries(table).map(([name, it]) => {
+  const entries = Object.entries(table).map(([name, it]): [string, unknown] => {
     if (!isKey(it)) return [name, build(it, `${prefix}${name}.`, given)];
     const path = prefix + name;
     return [name, given.has(path) ? given.get(path) : it.default];
   });
-  return Object.freeze(Object.fromEntries(entries));
+  return Object.freeze(Object.fromEntries<unknown>(entries));
 }
 
 /** `given` holds values that the `read` of their key returned. */

@@ -32,7 +32,8 @@ test("server: the log takes its level and above", () => {
 });
 
 test("server: on a terminal a log line is one line for eyes", () => {
-  const json = '{"level":"warn","time":"2026-11-24T10:00:01.204Z","event":"slow","disk":"a b","ms":7}\n';
+  const json =
+    '{"level":"warn","time":"2026-11-24T10:00:01.204Z","event":"slow","disk":"a b","ms":7}\n';
   expect(prettyLine(json, false)).toBe('10:00:01.204 warn  slow disk="a b" ms=7\n');
   expect(prettyLine(json, true)).toContain("\u001b[33mwarn \u001b[0m slow");
 });

@@ -57,7 +57,10 @@ test("storage: without memory either the library is loaded from the data directo
 });
 
 test("storage: when no way works each is named with its reason", () => {
-  const resolved = resolveLibrary("/proc/none", ways(() => true));
+  const resolved = resolveLibrary(
+    "/proc/none",
+    ways(() => true),
+  );
   if (resolved.kind === "found") throw new Error("a library was found");
   expect(resolved.tried).toHaveLength(3);
   expect(resolved.tried[0]).toBe("the temporary directory: failed to map segment");
@@ -69,7 +72,10 @@ test("storage: a named library is taken, and a bad one is not replaced by anothe
   const copy = join(folder, "named.so");
   writeFileSync(copy, readFileSync(embedded));
   expect(found(ways(() => false, copy))).toBe(copy);
-  const resolved = resolveLibrary(folder, ways(() => false, join(folder, "absent.so")));
+  const resolved = resolveLibrary(
+    folder,
+    ways(() => false, join(folder, "absent.so")),
+  );
   if (resolved.kind === "found") throw new Error("a library was found");
   expect(resolved.tried).toHaveLength(1);
   expect(resolved.tried[0]).toStartWith("PYRALOG_NATIVE_LIB: ");
