@@ -3,10 +3,10 @@
 import { say } from "./progress.ts";
 import { runSuites } from "./runner.ts";
 import { runnable } from "./suites.ts";
-import { entry, setUp } from "./toolchain.ts";
+import { entry, findTools } from "./toolchain.ts";
 
 await entry(async () => {
-  const tools = await setUp();
+  const tools = await findTools();
   const { passed, failed } = await runSuites(
     runnable().filter(({ quick }) => quick),
     tools,

@@ -1,40 +1,103 @@
 // Every suite of `bun run test`, once, in order of cost. What a suite needs beyond Bun and Zig, its
 // own recipe installs or names.
 
-import { join } from "node:path";
 import { Glob } from "bun";
 import type { Reader } from "./counts.ts";
 import { root } from "./progress.ts";
 import type { Toolchain } from "./toolchain.ts";
 
+/** `script` = Bun runs a file, `tests` = `bun test` over the files that the patterns name. */
+type Program = "script" | "zig" | "tests";
+
 export interface Suite {
   readonly name: string;
   readonly what: string;
+  readonly program: Program;
   readonly reader: Reader;
+  /** Arguments of the program; patterns of files for `tests`. */
+  readonly args: readonly string[];
+  /** A process for each file: a crash of native code ends its process without a count. */
+  readonly apart: boolean;
+  /** Needs the storage library, which is built first where its sources have changed. */
+  readonly native: boolean;
   /** Part of `bun run check`, the quick half that is run while writing. */
   readonly quick: boolean;
+  /** Of one process. */
   readonly limitMinutes: number;
-  /** Each command is a process of its own; their counts add up. */
-  readonly commands: (tools: Toolchain) => readonly (readonly string[])[];
 }
 
-interface Limits {
-  readonly quick?: boolean;
-  readonly limitMinutes?: number;
-}
+type Options = Partial<Pick<Suite, "reader" | "apart" | "native" | "quick" | "limitMinutes">>;
 
-function bin(name: string, script: string): string {
-  return join(root, "node_modules", name, script);
-}
-
-function check(
+function suite(
   name: string,
   what: string,
-  command: (tools: Toolchain) => readonly string[],
+  program: Program,
+  args: readonly string[],
+  options: Options = {},
 ): Suite {
-  const commands = (tools: Toolchain): readonly (readonly string[])[] => [command(tools)];
-  return { name, what, reader: "check", quick: true, limitMinutes: 5, commands };
+  const reader = program === "tests" ? "bun" : "check";
+  const defaults = { reader, apart: false, native: false, quick: false, limitMinutes: 10 } as const;
+  return { name, what, program, args, ...defaults, ...options };
 }
+
+const quick: Options = { quick: true };
+const native: Options = { native: true, apart: true };
+const biome = ["node_modules/@biomejs/biome/bin/biome", "format", "--reporter=summary"];
+const oxlint = ["node_modules/oxlint/bin/oxlint", "--type-aware", "--quiet"];
+const pure = ["src/core", "src/wire", "src/cli", "proto", "release"];
+const impure = ["src/storage", "src/server"];
+
+function below(...folders: string[]): readonly string[] {
+  return folders.map((folder) => `${folder}/**/*.test.ts`);
+}
+
+export const suites: readonly Suite[] = [
+  suite("format", "layout of the sources (biome)", "script", biome, quick),
+  suite("lint", "lint with types (oxlint)", "script", oxlint, quick),
+  suite("types", "types (tsc)", "script", ["node_modules/typescript/bin/tsc"], quick),
+  suite("zig-format", "layout of Zig", "zig", ["fmt", "--check", "zig", "build.zig"], quick),
+  suite("laws", "house laws: rooms, purity, words", "tests", ["test/*.test.ts"], quick),
+  suite("unit", "pure rooms and tools", "tests", below(...pure), quick),
+  suite("native", "rooms around the Zig library", "tests", below(...impure), {
+    ...native,
+    quick: true,
+  }),
+  suite("wire", "codecs against their oracle", "tests", below("test/wire")),
+  suite("broker", "broker and control node on disks in memory", "tests", below("test/broker")),
+  suite("sim", "simulator", "tests", below("test/sim")),
+  suite("fuzz", "bad bytes at every door", "tests", below("test/fuzz"), native),
+  suite("bench", "arithmetic and harness of the benches", "tests", below("bench")),
+  suite("zig", "storage engine", "zig", ["build", "test", "--summary", "all"], {
+    reader: "zig",
+    quick: true,
+    limitMinutes: 20,
+  }),
+  suite(
+    "abi",
+    "generated faces of the ABI are fresh",
+    "script",
+    ["release/abi.ts", "--check"],
+    quick,
+  ),
+  suite("toolchain", "flags of build.zig", "tests", below("test/toolchain")),
+  suite("server", "server and store together", "tests", below("test/server"), native),
+  suite("build", "dist/pyralog, which the rest runs", "script", ["release/build.ts"], {
+    native: true,
+  }),
+  suite("vectors", "bytes of other encoders", "tests", below("test/conformance/vectors")),
+  suite("clients", "real clients", "tests", below("test/conformance/clients"), native),
+  suite("librdkafka", "librdkafka's suite", "tests", below("test/conformance/librdkafka"), {
+    limitMinutes: 20,
+  }),
+  suite("e2e", "the executable as a user runs it", "tests", below("test/e2e"), native),
+  suite("chaos", "power cuts and kills", "tests", below("test/chaos"), {
+    ...native,
+    limitMinutes: 15,
+  }),
+];
+
+/** Timing decides no test: the limit is for one that hangs, on a machine that is busy. */
+const testLimit = "--timeout=120000";
 
 /** Test files, sorted so that a run is the same everywhere. */
 export function filesOf(patterns: readonly string[]): readonly string[] {
@@ -42,119 +105,22 @@ export function filesOf(patterns: readonly string[]): readonly string[] {
   return [...new Set(found)].sort();
 }
 
-function bunTest(tools: Toolchain, files: readonly string[]): readonly string[] {
-  return [tools.bun, "test", ...files.map((file) => `./${file}`)];
+/** Each command is a process of its own; their counts add up. */
+export function commandsOf(of: Suite, tools: Toolchain): readonly (readonly string[])[] {
+  switch (of.program) {
+    case "script":
+      return [[tools.bun, ...of.args]];
+    case "zig":
+      return [[tools.zig, ...of.args]];
+    case "tests": {
+      const files = filesOf(of.args).map((file) => `./${file}`);
+      const groups = of.apart ? files.map((file) => [file]) : [files];
+      return groups.map((group) => [tools.bun, "test", testLimit, ...group]);
+    }
+  }
 }
 
-export interface TestSuite extends Suite {
-  readonly patterns: readonly string[];
-}
-
-function tests(
-  name: string,
-  what: string,
-  patterns: readonly string[],
-  limits: Limits = {},
-): TestSuite {
-  const { quick = false, limitMinutes = 10 } = limits;
-  const commands = (tools: Toolchain): readonly (readonly string[])[] => [
-    bunTest(tools, filesOf(patterns)),
-  ];
-  return { name, what, reader: "bun", quick, limitMinutes, commands, patterns };
-}
-
-/** A crash of native code ends its process without a count: each file gets a process of its own. */
-function apart(suite: TestSuite): TestSuite {
-  const commands = (tools: Toolchain): readonly (readonly string[])[] =>
-    filesOf(suite.patterns).map((file) => bunTest(tools, [file]));
-  return { ...suite, commands };
-}
-
-const quick: Limits = { quick: true };
-const pureRooms = ["src/core", "src/wire", "src/cli", "proto", "release"].map(
-  (room) => `${room}/**/*.test.ts`,
-);
-
-export const suites: readonly (Suite | TestSuite)[] = [
-  check("format", "layout of the sources (biome)", ({ bun }) => [
-    bun,
-    bin("@biomejs/biome", "bin/biome"),
-    "format",
-    "--reporter=summary",
-  ]),
-  check("lint", "lint with types (oxlint)", ({ bun }) => [
-    bun,
-    bin("oxlint", "bin/oxlint"),
-    "--type-aware",
-    "--quiet",
-  ]),
-  check("types", "types (tsc)", ({ bun }) => [bun, bin("typescript", "bin/tsc")]),
-  check("zig-format", "layout of the Zig sources", ({ zig }) => [
-    zig,
-    "fmt",
-    "--check",
-    "zig",
-    "build.zig",
-  ]),
-  tests("laws", "house laws: rooms, purity, words", ["test/*.test.ts"], quick),
-  tests("unit", "pure rooms and tools", pureRooms, quick),
-  apart(
-    tests(
-      "native",
-      "rooms around the Zig library",
-      ["src/storage/**/*.test.ts", "src/server/**/*.test.ts"],
-      quick,
-    ),
-  ),
-  {
-    name: "zig",
-    what: "storage engine (zig build test)",
-    reader: "zig",
-    quick: true,
-    limitMinutes: 15,
-    commands: ({ zig }) => [[zig, "build", "test", "--summary", "all"]],
-  },
-  {
-    ...check("abi", "generated faces of the ABI are fresh", ({ bun }) => [
-      bun,
-      "release/abi.ts",
-      "--check",
-    ]),
-    limitMinutes: 10,
-  },
-  tests(
-    "toolchain",
-    "the library is built with the flags of build.zig",
-    ["test/toolchain/*.test.ts"],
-    { limitMinutes: 10 },
-  ),
-  tests("bench", "arithmetic and harness of the benches", ["bench/**/*.test.ts"]),
-  tests("wire", "codecs against the interpreter (property)", ["test/wire/**/*.test.ts"]),
-  tests("broker", "broker and control node on disks in memory", ["test/broker/**/*.test.ts"]),
-  tests("sim", "simulator", ["test/sim/**/*.test.ts"]),
-  apart(tests("server", "server and store together", ["test/server/**/*.test.ts"])),
-  apart(tests("fuzz", "bad bytes at every door", ["test/fuzz/**/*.test.ts"])),
-  {
-    ...check("build", "dist/pyralog, which the rest runs", ({ bun }) => [bun, "release/build.ts"]),
-    quick: false,
-  },
-  tests("vectors", "bytes of independent encoders", ["test/conformance/vectors/*.test.ts"]),
-  apart(
-    tests("clients", "real clients, each alone", ["test/conformance/clients/*.test.ts"], {
-      limitMinutes: 15,
-    }),
-  ),
-  tests(
-    "librdkafka",
-    "librdkafka's own suite, class A",
-    ["test/conformance/librdkafka/*.test.ts"],
-    { limitMinutes: 20 },
-  ),
-  apart(tests("e2e", "the executable as a user runs it", ["test/e2e/**/*.test.ts"])),
-  apart(tests("chaos", "power cuts and kills", ["test/chaos/**/*.test.ts"], { limitMinutes: 15 })),
-];
-
-/** Suites of folders that hold no test (yet) have nothing to run. */
+/** A folder without any test has nothing to run. */
 export function runnable(): readonly Suite[] {
-  return suites.filter((suite) => !("patterns" in suite) || filesOf(suite.patterns).length > 0);
+  return suites.filter(({ program, args }) => program !== "tests" || filesOf(args).length > 0);
 }

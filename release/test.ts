@@ -8,7 +8,7 @@
 import { say, SetupError, seconds } from "./progress.ts";
 import { chosen, runSuites } from "./runner.ts";
 import { runnable } from "./suites.ts";
-import { entry, setUp } from "./toolchain.ts";
+import { entry, findTools } from "./toolchain.ts";
 
 function closing(passed: number, failed: number): number {
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
@@ -38,7 +38,7 @@ await entry(async () => {
   const suites = chosen(onlyOf(args));
   if (typeof suites === "string") throw new SetupError(suites);
   try {
-    const { passed, failed } = await runSuites(suites, await setUp());
+    const { passed, failed } = await runSuites(suites, await findTools());
     say(`all suites: ${seconds(startMs)}`);
     return closing(passed, failed);
   } catch (error) {

@@ -134,12 +134,17 @@ export interface Toolchain {
   readonly zig: string;
 }
 
-/** Everything that `start`, `test`, `check` and `build` need. */
-export async function setUp(): Promise<Toolchain> {
+/** Packages and compiler: what the suites need that do not load the library. */
+export async function findTools(): Promise<Toolchain> {
   checkBun();
   mkdirSync(join(root, ".cache"), { recursive: true });
   await installPackages();
-  const zig = await findZig();
-  await buildLibrary(zig);
-  return { bun: process.execPath, zig };
+  return { bun: process.execPath, zig: await findZig() };
+}
+
+/** Everything that a node needs to run from its sources. */
+export async function setUp(): Promise<Toolchain> {
+  const tools = await findTools();
+  await buildLibrary(tools.zig);
+  return tools;
 }
