@@ -6,7 +6,10 @@
 // 16, 22 wrong generation, 25 unknown member, 27 the generation has no assignment yet, 69 no such
 // group (v9+), 82 fenced static member.
 
-import type { OffsetCommitRequest, OffsetCommitResponse } from "../../../proto/kafka/08_offset_commit.ts";
+import type {
+  OffsetCommitRequest,
+  OffsetCommitResponse,
+} from "../../../proto/kafka/08_offset_commit.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { noTopicId, type PartitionIndex } from "../base/ids.ts";
 import type { Call } from "../base/node_contract.ts";
@@ -35,7 +38,8 @@ function plan(broker: Broker, call: CommitCall): void {
     places.push(topic === null ? null : known.length);
     if (topic !== null) known.push(topic);
   }
-  const reply = (codeOf: Judge): void => broker.reply(call, response(request.topics, refused, places, byId, codeOf));
+  const reply = (codeOf: Judge): void =>
+    broker.reply(call, response(request.topics, refused, places, byId, codeOf));
   if (known.length === 0) return reply(() => ErrorCode.NONE);
   const commit = {
     groupId: request.groupId,
@@ -76,7 +80,10 @@ function judgeTopic(
       });
     }
   }
-  const topic = found === undefined || partitions.length === 0 ? null : { name: found.name, topicId: found.id, partitions };
+  const topic =
+    found === undefined || partitions.length === 0
+      ? null
+      : { name: found.name, topicId: found.id, partitions };
   return { topic, codes };
 }
 
@@ -97,7 +104,8 @@ function response(
         topicId: byId ? asked.topicId : noTopicId,
         partitions: asked.partitions.map(({ partitionIndex }) => {
           const code = refused[at]?.get(partitionIndex);
-          if (code !== undefined || place === null) return { partitionIndex, errorCode: code ?? ErrorCode.NONE };
+          if (code !== undefined || place === null)
+            return { partitionIndex, errorCode: code ?? ErrorCode.NONE };
           next += 1;
           return { partitionIndex, errorCode: codeOf(place, next - 1) };
         }),

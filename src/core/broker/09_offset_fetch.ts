@@ -6,7 +6,10 @@
 // Refusals per group: 14, 15, 16. Per partition: 100 unknown topic id (v10). A partition without an
 // offset is no error: offset -1.
 
-import type { OffsetFetchRequest, OffsetFetchResponse } from "../../../proto/kafka/09_offset_fetch.ts";
+import type {
+  OffsetFetchRequest,
+  OffsetFetchResponse,
+} from "../../../proto/kafka/09_offset_fetch.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { none, noTopicId, type PartitionIndex, type TopicId } from "../base/ids.ts";
 import type { Call } from "../base/node_contract.ts";
@@ -43,15 +46,21 @@ interface GroupAsked {
 function plan(broker: Broker, call: FetchCall): void {
   const { request, version } = call;
   if (version < groupsSince) {
-    const topics = request.topics?.map((topic) => askedByName(broker, topic.name, topic.partitionIndexes)) ?? null;
-    return one(broker, { groupId: request.groupId, topics }, false, (answer) => broker.reply(call, single(answer, version)));
+    const topics =
+      request.topics?.map((topic) => askedByName(broker, topic.name, topic.partitionIndexes)) ??
+      null;
+    return one(broker, { groupId: request.groupId, topics }, false, (answer) =>
+      broker.reply(call, single(answer, version)),
+    );
   }
   const byId = version >= topicIdsSince;
   const groups = new Array<GroupAnswer>(request.groups.length);
   const finished = countdown(groups.length, () => broker.reply(call, many(groups)));
   for (const [at, { groupId, topics }] of request.groups.entries()) {
     const asked = topics?.map((topic) =>
-      byId ? askedById(broker, topic.topicId, topic.partitionIndexes) : askedByName(broker, topic.name, topic.partitionIndexes),
+      byId
+        ? askedById(broker, topic.topicId, topic.partitionIndexes)
+        : askedByName(broker, topic.name, topic.partitionIndexes),
     );
     one(broker, { groupId, topics: asked ?? null }, byId, (answer) => {
       groups[at] = answer;
@@ -60,21 +69,43 @@ function plan(broker: Broker, call: FetchCall): void {
   }
 }
 
-function askedByName(broker: Broker, name: string, partitions: readonly PartitionIndex[]): TopicAsked {
-  return { name, topicId: broker.image.topicByName(name)?.id ?? noTopicId, unknown: false, partitions };
+function askedByName(
+  broker: Broker,
+  name: string,
+  partitions: readonly PartitionIndex[],
+): TopicAsked {
+  return {
+    name,
+    topicId: broker.image.topicByName(name)?.id ?? noTopicId,
+    unknown: false,
+    partitions,
+  };
 }
 
-function askedById(broker: Broker, topicId: TopicId, partitions: readonly PartitionIndex[]): TopicAsked {
+function askedById(
+  broker: Broker,
+  topicId: TopicId,
+  partitions: readonly PartitionIndex[],
+): TopicAsked {
   const topic = broker.image.topicById(topicId);
   return { name: topic?.name ?? "", topicId, unknown: topic === undefined, partitions };
 }
 
-function one(broker: Broker, asked: GroupAsked, byId: boolean, done: (answer: GroupAnswer) => void): void {
+function one(
+  broker: Broker,
+  asked: GroupAsked,
+  byId: boolean,
+  done: (answer: GroupAnswer) => void,
+): void {
   const { groupId, topics } = asked;
   broker.groups.ask(
     groupId,
-    (shard) => (topics === null ? allOffsets(broker, shard, groupId, byId) : topics.map((topic) => offsetsOf(shard, groupId, topic, byId))),
-    (code, answers) => done({ groupId, topics: answers ?? refusedTopics(topics, byId, code), errorCode: code }),
+    (shard) =>
+      topics === null
+        ? allOffsets(broker, shard, groupId, byId)
+        : topics.map((topic) => offsetsOf(shard, groupId, topic, byId)),
+    (code, answers) =>
+      done({ groupId, topics: answers ?? refusedTopics(topics, byId, code), errorCode: code }),
   );
 }
 
@@ -82,7 +113,11 @@ function offsetsOf(shard: Shard, groupId: string, asked: TopicAsked, byId: boole
   const partitions = asked.partitions.map((partition) =>
     asked.unknown
       ? partitionAnswer(partition, null, ErrorCode.UNKNOWN_TOPIC_ID)
-      : partitionAnswer(partition, shard.committed(groupId, asked.name, asked.topicId, partition), ErrorCode.NONE),
+      : partitionAnswer(
+          partition,
+          shard.committed(groupId, asked.name, asked.topicId, partition),
+          ErrorCode.NONE,
+        ),
   );
   return topicAnswer(asked.name, asked.topicId, byId, partitions);
 }
@@ -93,24 +128,44 @@ function allOffsets(broker: Broker, shard: Shard, groupId: string, byId: boolean
   for (const [name, committed] of shard.allCommitted(groupId)) {
     const topicId = broker.image.topicByName(name)?.id ?? noTopicId;
     if (byId && topicId === noTopicId) continue;
-    const partitions = [...committed].map(([partition, offset]) => partitionAnswer(partition, offset, ErrorCode.NONE));
+    const partitions = [...committed].map(([partition, offset]) =>
+      partitionAnswer(partition, offset, ErrorCode.NONE),
+    );
     answers.push(topicAnswer(name, topicId, byId, partitions));
   }
   return answers;
 }
 
 /** v1 has no code for the group, so each partition bears it; later versions repeat it there for nothing. */
-function refusedTopics(topics: readonly TopicAsked[] | null, byId: boolean, code: number): TopicAnswer[] {
+function refusedTopics(
+  topics: readonly TopicAsked[] | null,
+  byId: boolean,
+  code: number,
+): TopicAnswer[] {
   return (topics ?? []).map((topic) =>
-    topicAnswer(topic.name, topic.topicId, byId, topic.partitions.map((partition) => partitionAnswer(partition, null, code))),
+    topicAnswer(
+      topic.name,
+      topic.topicId,
+      byId,
+      topic.partitions.map((partition) => partitionAnswer(partition, null, code)),
+    ),
   );
 }
 
-function topicAnswer(name: string, topicId: TopicId, byId: boolean, partitions: PartitionAnswer[]): TopicAnswer {
+function topicAnswer(
+  name: string,
+  topicId: TopicId,
+  byId: boolean,
+  partitions: PartitionAnswer[],
+): TopicAnswer {
   return { name: byId ? "" : name, topicId: byId ? topicId : noTopicId, partitions };
 }
 
-function partitionAnswer(partitionIndex: PartitionIndex, found: CommittedOffset | null, errorCode: number): PartitionAnswer {
+function partitionAnswer(
+  partitionIndex: PartitionIndex,
+  found: CommittedOffset | null,
+  errorCode: number,
+): PartitionAnswer {
   return {
     partitionIndex,
     committedOffset: found?.offset ?? none,
@@ -122,7 +177,8 @@ function partitionAnswer(partitionIndex: PartitionIndex, found: CommittedOffset 
 
 function single(answer: GroupAnswer, version: number): OffsetFetchResponse {
   // A group that fails has no topics where the group's own code can say so.
-  const topics = answer.errorCode !== ErrorCode.NONE && version >= groupCodeSince ? [] : answer.topics;
+  const topics =
+    answer.errorCode !== ErrorCode.NONE && version >= groupCodeSince ? [] : answer.topics;
   return { throttleTimeMs: 0, topics, errorCode: answer.errorCode, groups: [] };
 }
 
@@ -131,7 +187,9 @@ function many(groups: readonly GroupAnswer[]): OffsetFetchResponse {
     throttleTimeMs: 0,
     topics: [],
     errorCode: ErrorCode.NONE,
-    groups: groups.map((group) => (group.errorCode === ErrorCode.NONE ? group : { ...group, topics: [] })),
+    groups: groups.map((group) =>
+      group.errorCode === ErrorCode.NONE ? group : { ...group, topics: [] },
+    ),
   };
 }
 

@@ -4,7 +4,10 @@
 //
 // Refusals per key: 15 the topic cannot be created now; 35 a feature that is off; 42 unknown key type.
 
-import type { FindCoordinatorRequest, FindCoordinatorResponse } from "../../../proto/kafka/10_find_coordinator.ts";
+import type {
+  FindCoordinatorRequest,
+  FindCoordinatorResponse,
+} from "../../../proto/kafka/10_find_coordinator.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { none, nodeId, type NodeId, type None } from "../base/ids.ts";
 import type { Call } from "../base/node_contract.ts";
@@ -21,22 +24,33 @@ type Answer = FindCoordinatorResponse["coordinators"][number];
 
 function plan(broker: Broker, call: FindCall): void {
   const keys = call.version >= manyKeysSince ? call.request.coordinatorKeys : [call.request.key];
-  const reply = (answers: readonly Answer[]): void => broker.reply(call, response(call.version, answers));
+  const reply = (answers: readonly Answer[]): void =>
+    broker.reply(call, response(call.version, answers));
   const refusal = keyTypeRefusal(call);
-  if (refusal !== null) return reply(keys.map((key) => refused(key, refusal.code, refusal.message)));
+  if (refusal !== null)
+    return reply(keys.map((key) => refused(key, refusal.code, refusal.message)));
   broker.groups.whenTopicExists((code) => {
-    reply(keys.map((key) => (code === ErrorCode.NONE ? find(broker, call, key) : refused(key, code, "the topic of the groups is not there yet"))));
+    reply(
+      keys.map((key) =>
+        code === ErrorCode.NONE
+          ? find(broker, call, key)
+          : refused(key, code, "the topic of the groups is not there yet"),
+      ),
+    );
   });
 }
 
-function keyTypeRefusal(call: FindCall): { readonly code: number; readonly message: string } | null {
+function keyTypeRefusal(
+  call: FindCall,
+): { readonly code: number; readonly message: string } | null {
   switch (call.request.keyType) {
     case KeyType.group:
       return null;
     case KeyType.transaction:
       return { code: ErrorCode.UNSUPPORTED_VERSION, message: "transactions are not enabled" };
     case KeyType.share:
-      if (call.version >= shareGroupsSince) return { code: ErrorCode.UNSUPPORTED_VERSION, message: "share groups are not enabled" };
+      if (call.version >= shareGroupsSince)
+        return { code: ErrorCode.UNSUPPORTED_VERSION, message: "share groups are not enabled" };
       break;
     default:
       break;
@@ -48,10 +62,13 @@ function keyTypeRefusal(call: FindCall): { readonly code: number; readonly messa
 function find(broker: Broker, call: FindCall, key: string): Answer {
   const slot = broker.groups.slotOf(key);
   const leader = slot === undefined ? undefined : broker.image.leaderOf(slot);
-  if (leader === undefined) return refused(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, "the group has no coordinator now");
-  if (leader === broker.settings.nodeId) return answer(key, leader, call.host, call.port, ErrorCode.NONE, null);
+  if (leader === undefined)
+    return refused(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, "the group has no coordinator now");
+  if (leader === broker.settings.nodeId)
+    return answer(key, leader, call.host, call.port, ErrorCode.NONE, null);
   const node = broker.image.nodeOf(leader);
-  if (node === undefined) return refused(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, "the group has no coordinator now");
+  if (node === undefined)
+    return refused(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, "the group has no coordinator now");
   return answer(key, leader, node.host, node.port, ErrorCode.NONE, null);
 }
 
@@ -59,7 +76,14 @@ function refused(key: string, code: number, message: string): Answer {
   return answer(key, none, "", -1, code, message);
 }
 
-function answer(key: string, node: NodeId | None, host: string, port: number, errorCode: number, errorMessage: string | null): Answer {
+function answer(
+  key: string,
+  node: NodeId | None,
+  host: string,
+  port: number,
+  errorCode: number,
+  errorMessage: string | null,
+): Answer {
   return { key, nodeId: node, host, port, errorCode, errorMessage };
 }
 
@@ -77,4 +101,7 @@ function response(version: number, answers: readonly Answer[]): FindCoordinatorR
   };
 }
 
-export const findCoordinator = entry<FindCoordinatorRequest, FindCoordinatorResponse>("FindCoordinator", plan);
+export const findCoordinator = entry<FindCoordinatorRequest, FindCoordinatorResponse>(
+  "FindCoordinator",
+  plan,
+);

@@ -9,7 +9,12 @@
 import type { JoinGroupRequest, JoinGroupResponse } from "../../../proto/kafka/11_join_group.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import type { Call } from "../base/node_contract.ts";
-import { type JoinAnswer, type JoinRequest, type Protocol, Waiter } from "../coordinator/coordinator.ts";
+import {
+  type JoinAnswer,
+  type JoinRequest,
+  type Protocol,
+  Waiter,
+} from "../coordinator/coordinator.ts";
 import { type Broker, entry } from "./broker.ts";
 
 const rebalanceTimeoutSince = 1;
@@ -45,7 +50,8 @@ function joinRequest(call: JoinCall): JoinRequest {
     clientId: call.clientId ?? "",
     clientHost: `/${call.peer}`,
     sessionTimeoutMs: request.sessionTimeoutMs,
-    rebalanceTimeoutMs: version >= rebalanceTimeoutSince ? request.rebalanceTimeoutMs : request.sessionTimeoutMs,
+    rebalanceTimeoutMs:
+      version >= rebalanceTimeoutSince ? request.rebalanceTimeoutMs : request.sessionTimeoutMs,
     protocolType: request.protocolType,
     protocols: [...protocols.values()],
     reason: request.reason ?? "",
@@ -64,7 +70,11 @@ function response(call: JoinCall, answer: JoinAnswer): JoinGroupResponse {
     leader: answer.leader,
     skipAssignment: answer.skipAssignment,
     memberId: answer.memberId,
-    members: answer.members.map(({ memberId, instanceId, metadata }) => ({ memberId, groupInstanceId: instanceId, metadata })),
+    members: answer.members.map(({ memberId, instanceId, metadata }) => ({
+      memberId,
+      groupInstanceId: instanceId,
+      metadata,
+    })),
   };
 }
 

@@ -15,7 +15,11 @@ function plan(broker: Broker, call: Call<LeaveGroupRequest, LeaveGroupResponse>)
   const { groupId, memberId, members } = call.request;
   const many = call.version >= manyMembersSince;
   const leaving: readonly LeavingMember[] = many
-    ? members.map((each) => ({ memberId: each.memberId, instanceId: each.groupInstanceId, reason: each.reason ?? "" }))
+    ? members.map((each) => ({
+        memberId: each.memberId,
+        instanceId: each.groupInstanceId,
+        reason: each.reason ?? "",
+      }))
     : [{ memberId, instanceId: null, reason: "" }];
   broker.groups.ask(
     groupId,
@@ -23,14 +27,25 @@ function plan(broker: Broker, call: Call<LeaveGroupRequest, LeaveGroupResponse>)
     (code, answer) => {
       const whole = answer?.code ?? code;
       const codes = answer?.codes ?? [];
-      if (!many) return broker.reply(call, { throttleTimeMs: 0, errorCode: whole === 0 ? (codes[0] ?? 0) : whole, members: [] });
-      const answers = whole !== ErrorCode.NONE ? [] : leaving.map((each, at) => memberAnswer(each, codes[at] ?? 0));
+      if (!many)
+        return broker.reply(call, {
+          throttleTimeMs: 0,
+          errorCode: whole === 0 ? (codes[0] ?? 0) : whole,
+          members: [],
+        });
+      const answers =
+        whole !== ErrorCode.NONE
+          ? []
+          : leaving.map((each, at) => memberAnswer(each, codes[at] ?? 0));
       broker.reply(call, { throttleTimeMs: 0, errorCode: whole, members: answers });
     },
   );
 }
 
-function memberAnswer(member: LeavingMember, errorCode: number): LeaveGroupResponse["members"][number] {
+function memberAnswer(
+  member: LeavingMember,
+  errorCode: number,
+): LeaveGroupResponse["members"][number] {
   return { memberId: member.memberId, groupInstanceId: member.instanceId, errorCode };
 }
 

@@ -18,9 +18,16 @@ type SyncCall = Call<SyncGroupRequest, SyncGroupResponse>;
 function plan(broker: Broker, call: SyncCall): void {
   const request = syncRequest(call);
   const waiter = new Waiter<SyncAnswer>((code, answer) => {
-    broker.reply(call, response(answer ?? { code, protocolType: null, protocol: null, assignment: noBytes }));
+    broker.reply(
+      call,
+      response(answer ?? { code, protocolType: null, protocol: null, assignment: noBytes }),
+    );
   });
-  if (request.groupId !== "" && call.version >= protocolSince && (request.protocolType === null || request.protocol === null)) {
+  if (
+    request.groupId !== "" &&
+    call.version >= protocolSince &&
+    (request.protocolType === null || request.protocol === null)
+  ) {
     return waiter.settle(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
   }
   broker.groups.run(request.groupId, waiter, (shard, turn) => shard.sync(turn, waiter, request));
@@ -35,7 +42,10 @@ function syncRequest({ request }: SyncCall): SyncRequest {
     instanceId: request.groupInstanceId,
     protocolType: request.protocolType,
     protocol: request.protocolName,
-    assignments: request.assignments.map(({ memberId, assignment }) => ({ memberId, assignment: assignment.slice() })),
+    assignments: request.assignments.map(({ memberId, assignment }) => ({
+      memberId,
+      assignment: assignment.slice(),
+    })),
   };
 }
 

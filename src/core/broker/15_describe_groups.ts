@@ -3,7 +3,10 @@
 //
 // Refusals per group: 14, 15, 16, 69 no such group (v6+).
 
-import type { DescribeGroupsRequest, DescribeGroupsResponse } from "../../../proto/kafka/15_describe_groups.ts";
+import type {
+  DescribeGroupsRequest,
+  DescribeGroupsResponse,
+} from "../../../proto/kafka/15_describe_groups.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import type { Call } from "../base/node_contract.ts";
 import type { DescribedGroup } from "../coordinator/coordinator.ts";
@@ -27,7 +30,10 @@ function plan(broker: Broker, call: DescribeCall): void {
       groupId,
       (shard) => ({ found: shard.describe(groupId) }),
       (code, answer) => {
-        groups[at] = answer === null ? dead(call, groupId, code, null) : described(call, groupId, answer.found);
+        groups[at] =
+          answer === null
+            ? dead(call, groupId, code, null)
+            : described(call, groupId, answer.found);
         finished();
       },
     );
@@ -58,9 +64,15 @@ function described(call: DescribeCall, groupId: string, found: DescribedGroup | 
   };
 }
 
-function dead(call: DescribeCall, groupId: string, errorCode: number, errorMessage: string | null): GroupAnswer {
+function dead(
+  call: DescribeCall,
+  groupId: string,
+  errorCode: number,
+  errorMessage: string | null,
+): GroupAnswer {
   // Kafka shows no state for a group that it could not ask about.
-  const groupState = errorCode === ErrorCode.NONE || errorCode === ErrorCode.GROUP_ID_NOT_FOUND ? "Dead" : "";
+  const groupState =
+    errorCode === ErrorCode.NONE || errorCode === ErrorCode.GROUP_ID_NOT_FOUND ? "Dead" : "";
   return {
     errorCode,
     errorMessage,
@@ -69,7 +81,7 @@ function dead(call: DescribeCall, groupId: string, errorCode: number, errorMessa
     protocolType: "",
     protocolData: "",
     members: [],
-    authorizedOperations: groupState === "" ? operationsNotAsked : operations(call),
+    authorizedOperations: errorCode === ErrorCode.NONE ? operations(call) : operationsNotAsked,
   };
 }
 
@@ -77,4 +89,7 @@ function operations(call: DescribeCall): number {
   return call.request.includeAuthorizedOperations ? allOperations : operationsNotAsked;
 }
 
-export const describeGroups = entry<DescribeGroupsRequest, DescribeGroupsResponse>("DescribeGroups", plan);
+export const describeGroups = entry<DescribeGroupsRequest, DescribeGroupsResponse>(
+  "DescribeGroups",
+  plan,
+);

@@ -20,7 +20,15 @@ function plan(broker: Broker, call: Call<ListGroupsRequest, ListGroupsResponse>)
   broker.groups.askAll(
     (shard) => shard.list(states),
     (errorCode, answers) => {
-      const groups = errorCode !== ErrorCode.NONE ? [] : answers.flat().map(({ groupId, protocolType, state }) => ({ groupId, protocolType, groupState: state, groupType }));
+      const groups =
+        errorCode !== ErrorCode.NONE
+          ? []
+          : answers.flat().map(({ groupId, protocolType, state }) => ({
+              groupId,
+              protocolType,
+              groupState: state,
+              groupType,
+            }));
       broker.reply(call, { throttleTimeMs: 0, errorCode, groups });
     },
   );

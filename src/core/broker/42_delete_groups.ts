@@ -2,7 +2,10 @@
 //
 // Refusals per group: 14, 15, 16, 68 the group has members, 69 no such group; from v3 on in words too.
 
-import type { DeleteGroupsRequest, DeleteGroupsResponse } from "../../../proto/kafka/42_delete_groups.ts";
+import type {
+  DeleteGroupsRequest,
+  DeleteGroupsResponse,
+} from "../../../proto/kafka/42_delete_groups.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import type { Call } from "../base/node_contract.ts";
 import { type Broker, entry } from "./broker.ts";
@@ -20,7 +23,11 @@ function plan(broker: Broker, call: Call<DeleteGroupsRequest, DeleteGroupsRespon
       groupId,
       (shard, turn) => shard.delete(turn, groupId),
       (code, answer) => {
-        results[at] = { groupId, errorCode: answer ?? code, errorMessage: messageOf(groupId, answer ?? code) };
+        results[at] = {
+          groupId,
+          errorCode: answer ?? code,
+          errorMessage: messageOf(groupId, answer ?? code),
+        };
         finished();
       },
     );

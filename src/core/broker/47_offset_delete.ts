@@ -3,7 +3,10 @@
 // Refusals: 14, 15, 16, 24 group id empty, 68 members of a protocol that cannot be read, 69 no such
 // group. Per partition: 3 unknown topic or partition, 86 the group reads the topic.
 
-import type { OffsetDeleteRequest, OffsetDeleteResponse } from "../../../proto/kafka/47_offset_delete.ts";
+import type {
+  OffsetDeleteRequest,
+  OffsetDeleteResponse,
+} from "../../../proto/kafka/47_offset_delete.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import type { PartitionIndex } from "../base/ids.ts";
 import type { Call } from "../base/node_contract.ts";
@@ -17,10 +20,14 @@ function plan(broker: Broker, call: DeleteCall): void {
     broker.image.topicByName(name)?.slotOf(partition) !== undefined;
   const known = topics.map(({ name, partitions }) => ({
     name,
-    partitions: partitions.map((each) => each.partitionIndex).filter((partition) => exists(name, partition)),
+    partitions: partitions
+      .map((each) => each.partitionIndex)
+      .filter((partition) => exists(name, partition)),
   }));
   // Judged now: the topic may be gone when the answer comes.
-  const unknown = topics.map(({ name, partitions }) => partitions.map((each) => !exists(name, each.partitionIndex)));
+  const unknown = topics.map(({ name, partitions }) =>
+    partitions.map((each) => !exists(name, each.partitionIndex)),
+  );
   broker.groups.ask(
     groupId,
     (shard, turn) => shard.deleteOffsets(turn, { groupId, topics: known }),
@@ -30,10 +37,16 @@ function plan(broker: Broker, call: DeleteCall): void {
         name: topic.name,
         partitions: topic.partitions.map(({ partitionIndex }, p) => ({
           partitionIndex,
-          errorCode: unknown[t]?.[p] ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : (answer?.codes[t] ?? ErrorCode.NONE),
+          errorCode: unknown[t]?.[p]
+            ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            : (answer?.codes[t] ?? ErrorCode.NONE),
         })),
       }));
-      broker.reply(call, { errorCode: whole, throttleTimeMs: 0, topics: whole === ErrorCode.NONE ? answers : [] });
+      broker.reply(call, {
+        errorCode: whole,
+        throttleTimeMs: 0,
+        topics: whole === ErrorCode.NONE ? answers : [],
+      });
     },
   );
 }

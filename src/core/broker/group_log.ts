@@ -22,7 +22,13 @@ import {
 } from "../base/limits.ts";
 import type { ReadOutcome } from "../base/node_contract.ts";
 import type { Random } from "../base/random.ts";
-import { type GroupRecord, type GroupSettings, type Settled, Shard, Turn } from "../coordinator/coordinator.ts";
+import {
+  type GroupRecord,
+  type GroupSettings,
+  type Settled,
+  Shard,
+  Turn,
+} from "../coordinator/coordinator.ts";
 import type { Broker } from "./broker.ts";
 import { decodeGroupRecord, encodeGroupRecord, subscribedTopics } from "./group_records.ts";
 
@@ -127,7 +133,8 @@ export class GroupLog {
       this.#waiting.add(waiter);
       return this.#admit(this.#shard, waiter, plan);
     }
-    if (this.#parked.length >= groupRequestsParkedMax) return waiter.settle(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS);
+    if (this.#parked.length >= groupRequestsParkedMax)
+      return waiter.settle(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS);
     this.#waiting.add(waiter);
     this.#parked.push({ waiter, plan });
     if (this.#state === "closed") this.#load();
@@ -166,7 +173,8 @@ export class GroupLog {
     }
     if (!this.#broker.takesWrites && turn.records.length > 0 && turn.records.every(isOffset)) {
       // Nothing but these records is lost: the shard may live on while the disk is full.
-      for (const reply of turn.replies) this.#settle(reply, coordinatorCode(ErrorCode.KAFKA_STORAGE_ERROR));
+      for (const reply of turn.replies)
+        this.#settle(reply, coordinatorCode(ErrorCode.KAFKA_STORAGE_ERROR));
       return;
     }
     for (const record of turn.records) shard.apply(record);
@@ -217,7 +225,9 @@ export class GroupLog {
     while (this.#staged < this.#appends.length) {
       const next = this.#appends[this.#staged];
       assert(next !== undefined, "an append that is not staged is there");
-      const taken = this.#broker.appendOwn(this.#slot, next.batch, next.count, (code) => this.#committed(life, code));
+      const taken = this.#broker.appendOwn(this.#slot, next.batch, next.count, (code) =>
+        this.#committed(life, code),
+      );
       if (!taken) return this.#starve();
       this.#staged += 1;
       this.#grown += next.batch.byteLength;
@@ -229,7 +239,8 @@ export class GroupLog {
   /** The disk takes nothing now: a full ring passes, a full disk does not by itself. */
   #starve(): void {
     if (!this.#broker.takesWrites) return this.#drop(ErrorCode.KAFKA_STORAGE_ERROR);
-    if (this.#broker.now - this.#starvedSince >= appendTimeoutMs) this.#drop(ErrorCode.REQUEST_TIMED_OUT);
+    if (this.#broker.now - this.#starvedSince >= appendTimeoutMs)
+      this.#drop(ErrorCode.REQUEST_TIMED_OUT);
   }
 
   #committed(life: number, code: number): void {
@@ -283,7 +294,12 @@ export class GroupLog {
 
   #readOn(life: number, shard: Shard): void {
     if (this.#position >= this.#end) return this.#loaded(shard);
-    const part = { slot: this.#slot, offset: this.#position, limit: this.#end, bytesMax: groupLoadBytes };
+    const part = {
+      slot: this.#slot,
+      offset: this.#position,
+      limit: this.#end,
+      bytesMax: groupLoadBytes,
+    };
     this.#broker.read([part], groupLoadBytes, ([outcome]) => {
       if (life !== this.#life) return;
       assert(outcome !== undefined, "a read answers each part");
@@ -316,7 +332,10 @@ export class GroupLog {
 
   /** Without what lies there the offsets of some group would go back: no group is served. */
   #unreadable(): void {
-    this.#broker.effects.log("error", "group-log-unreadable", { partition: this.#partition, offset: this.#position });
+    this.#broker.effects.log("error", "group-log-unreadable", {
+      partition: this.#partition,
+      offset: this.#position,
+    });
     this.#drop(ErrorCode.KAFKA_STORAGE_ERROR);
   }
 
@@ -347,7 +366,8 @@ export class GroupLog {
     this.#parked = [];
     for (const each of parked) {
       // A turn may have dropped the shard: then its waiters have been told already.
-      if (this.#waiting.has(each.waiter) && this.#shard === shard) this.#admit(shard, each.waiter, each.plan);
+      if (this.#waiting.has(each.waiter) && this.#shard === shard)
+        this.#admit(shard, each.waiter, each.plan);
     }
   }
 
@@ -377,7 +397,9 @@ export class GroupLog {
       return;
     }
     rewrite.complete = true;
-    const committed: Settled = { settle: (code) => (code === ErrorCode.NONE ? this.#rewritten(rewrite) : undefined) };
+    const committed: Settled = {
+      settle: (code) => (code === ErrorCode.NONE ? this.#rewritten(rewrite) : undefined),
+    };
     this.#waiting.add(committed);
     this.#settleWhenCommitted(committed);
   }
@@ -401,6 +423,7 @@ function isOffset(record: GroupRecord): boolean {
 function recordBytes(record: GroupRecord): number {
   if (record.kind !== "group-metadata") return 128;
   let bytes = 128;
-  for (const member of record.value.members) bytes += 128 + member.subscription.byteLength + member.assignment.byteLength;
+  for (const member of record.value.members)
+    bytes += 128 + member.subscription.byteLength + member.assignment.byteLength;
   return bytes;
 }

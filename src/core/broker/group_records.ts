@@ -49,7 +49,11 @@ function groupKey(group: string): Uint8Array {
 
 function offsetValue(value: CommittedOffset): Uint8Array {
   const expires = value.expireTimestamp !== -1;
-  return encodeVersioned(OffsetCommitValue, expires ? expiringOffsetValueVersion : offsetValueVersion, value);
+  return encodeVersioned(
+    OffsetCommitValue,
+    expires ? expiringOffsetValueVersion : offsetValueVersion,
+    value,
+  );
 }
 
 function groupValue(value: GroupMetadata): Uint8Array {
@@ -76,7 +80,10 @@ function groupValue(value: GroupMetadata): Uint8Array {
  * Null: a record of another kind (groups of the newer protocols). Refused: malformed, or of a version
  * to come; to pass it over would lose what it says. What is kept of it is copied.
  */
-export function decodeGroupRecord({ key, value }: StoredRecord): GroupRecord | null | DecodeRefusal {
+export function decodeGroupRecord({
+  key,
+  value,
+}: StoredRecord): GroupRecord | null | DecodeRefusal {
   if (key === null) return null;
   const version = versionOf(key);
   if (version === -1) return refuse("truncated");
@@ -110,7 +117,8 @@ function decodeGroup(key: Uint8Array, bytes: Uint8Array | null): GroupRecord | D
       instanceId: member.groupInstanceId,
       clientId: member.clientId,
       clientHost: member.clientHost,
-      rebalanceTimeoutMs: member.rebalanceTimeout === -1 ? member.sessionTimeout : member.rebalanceTimeout,
+      rebalanceTimeoutMs:
+        member.rebalanceTimeout === -1 ? member.sessionTimeout : member.rebalanceTimeout,
       sessionTimeoutMs: member.sessionTimeout,
       subscription: member.subscription.slice(),
       assignment: member.assignment.slice(),

@@ -11,7 +11,14 @@ import { type PartitionIndex, partitionIndex, type Slot } from "../base/ids.ts";
 import { groupMetadataBytesMax, groupRequestsParkedMax } from "../base/limits.ts";
 import { Random } from "../base/random.ts";
 import type { Topic } from "../cluster/cluster.ts";
-import { type GroupSettings, type Settled, type Shard, shardOf, type Turn, Waiter } from "../coordinator/coordinator.ts";
+import {
+  type GroupSettings,
+  type Settled,
+  type Shard,
+  shardOf,
+  type Turn,
+  Waiter,
+} from "../coordinator/coordinator.ts";
 import type { Broker } from "./broker.ts";
 import { GroupLog } from "./group_log.ts";
 
@@ -40,7 +47,8 @@ export class Groups {
     const broker = this.#broker;
     if (broker.image.topicByName(groupsTopic) !== undefined) return then(ErrorCode.NONE);
     if (this.#creating !== null) {
-      if (this.#creating.length >= groupRequestsParkedMax) return then(ErrorCode.COORDINATOR_NOT_AVAILABLE);
+      if (this.#creating.length >= groupRequestsParkedMax)
+        return then(ErrorCode.COORDINATOR_NOT_AVAILABLE);
       this.#creating.push(then);
       return;
     }
@@ -62,9 +70,13 @@ export class Groups {
       const exists = broker.image.topicByName(groupsTopic) !== undefined;
       if (!exists) {
         const verdict = outcome.kind === "refused" ? outcome.verdict : outcome.topics[0];
-        broker.effects.log("warn", "groups-topic-refused", { code: verdict?.code ?? 0, reason: verdict?.message ?? "" });
+        broker.effects.log("warn", "groups-topic-refused", {
+          code: verdict?.code ?? 0,
+          reason: verdict?.message ?? "",
+        });
       }
-      for (const each of waiting) each(exists ? ErrorCode.NONE : ErrorCode.COORDINATOR_NOT_AVAILABLE);
+      for (const each of waiting)
+        each(exists ? ErrorCode.NONE : ErrorCode.COORDINATOR_NOT_AVAILABLE);
     });
   }
 
@@ -82,7 +94,11 @@ export class Groups {
   }
 
   /** Runs a plan that answers in its own turn. */
-  ask<R>(groupId: string, plan: (shard: Shard, turn: Turn) => R, done: (code: number, answer: R | null) => void): void {
+  ask<R>(
+    groupId: string,
+    plan: (shard: Shard, turn: Turn) => R,
+    done: (code: number, answer: R | null) => void,
+  ): void {
     const waiter = new Waiter<R>(done);
     this.run(groupId, waiter, (shard, turn) => turn.reply(waiter, plan(shard, turn)));
   }
@@ -117,7 +133,8 @@ export class Groups {
 
   /** What groups have committed for the topic is worthless now. */
   topicDeleted(topic: Topic): void {
-    for (const log of this.#logs) log.tell((shard, turn) => shard.topicDeleted(turn, topic.name, topic.id));
+    for (const log of this.#logs)
+      log.tell((shard, turn) => shard.topicDeleted(turn, topic.name, topic.id));
   }
 
   #logOf(groupId: string): GroupLog | undefined {
@@ -138,7 +155,12 @@ export class Groups {
   #newLog(topic: Topic, partition: PartitionIndex): GroupLog {
     const slot = topic.slotOf(partition);
     assert(slot !== undefined, "a partition of the topic has a slot");
-    return new GroupLog(this.#broker, { slot, topic: topic.id, partition }, () => this.#settings(), this.#random);
+    return new GroupLog(
+      this.#broker,
+      { slot, topic: topic.id, partition },
+      () => this.#settings(),
+      this.#random,
+    );
   }
 
   #settings(): GroupSettings {
@@ -146,7 +168,10 @@ export class Groups {
     return {
       sessionTimeoutMsMin: configs.brokerNumber("group.min.session.timeout.ms"),
       sessionTimeoutMsMax: configs.brokerNumber("group.max.session.timeout.ms"),
-      initialRebalanceDelayMs: Math.max(configs.brokerNumber("group.initial.rebalance.delay.ms"), 0),
+      initialRebalanceDelayMs: Math.max(
+        configs.brokerNumber("group.initial.rebalance.delay.ms"),
+        0,
+      ),
       groupMembersMax: configs.brokerNumber("group.max.size"),
       offsetMetadataMax: configs.brokerNumber("offset.metadata.max.bytes"),
       offsetsRetentionMs: configs.brokerNumber("offsets.retention.minutes") * 60_000,

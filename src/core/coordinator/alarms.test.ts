@@ -35,7 +35,11 @@ test("coordinator: an alarm may move back and forth, and off", () => {
 });
 
 test("coordinator: alarms ring as a plain list of deadlines says (random moves)", () => {
-  const step = fc.record({ wait: fc.nat(25_000), alarm: fc.nat(3), delay: fc.option(fc.nat(40_000)) });
+  const step = fc.record({
+    wait: fc.nat(25_000),
+    alarm: fc.nat(3),
+    delay: fc.option(fc.nat(40_000)),
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const { alarms, rung, advance } = ringer();

@@ -21,7 +21,14 @@ import { retentionOffsetsPerTick } from "../base/limits.ts";
 import type { Random } from "../base/random.ts";
 import { Alarms } from "./alarms.ts";
 import { type AlarmOwner, Group, type JoinAnswer, Member, type SyncAnswer } from "./group.ts";
-import { type DescribedGroup, describeGroup, type ListedGroup, listGroups, planDelete, removeGroup } from "./inspection.ts";
+import {
+  type DescribedGroup,
+  describeGroup,
+  type ListedGroup,
+  listGroups,
+  planDelete,
+  removeGroup,
+} from "./inspection.ts";
 import { type JoinRequest, planJoin } from "./join.ts";
 import {
   type HeartbeatRequest,
@@ -44,14 +51,32 @@ import {
 } from "./offsets.ts";
 import { alarmRang, startRebalance, subscribedTopicsOf, touch } from "./rebalance.ts";
 import type { CommittedOffset, GroupMetadata, GroupRecord } from "./records.ts";
-import { forgetVoid, type GroupSettings, note, type ShardState, type SubscribedTopics } from "./state.ts";
+import {
+  forgetVoid,
+  type GroupSettings,
+  note,
+  type ShardState,
+  type SubscribedTopics,
+} from "./state.ts";
 import type { Turn, Waiter } from "./turn.ts";
 
 export type { GroupState, JoinAnswer, JoinedMember, Protocol, SyncAnswer } from "./group.ts";
 export type { DescribedGroup, DescribedMember, ListedGroup } from "./inspection.ts";
 export type { JoinRequest } from "./join.ts";
-export type { HeartbeatRequest, LeaveAnswer, LeaveRequest, LeavingMember, SyncRequest } from "./membership.ts";
-export type { CommitPartition, CommitRequest, CommitTopic, OffsetDeleteAnswer, OffsetDeleteRequest } from "./offsets.ts";
+export type {
+  HeartbeatRequest,
+  LeaveAnswer,
+  LeaveRequest,
+  LeavingMember,
+  SyncRequest,
+} from "./membership.ts";
+export type {
+  CommitPartition,
+  CommitRequest,
+  CommitTopic,
+  OffsetDeleteAnswer,
+  OffsetDeleteRequest,
+} from "./offsets.ts";
 export type { CommittedOffset, GroupMetadata, GroupRecord, MemberMetadata } from "./records.ts";
 export type { GroupSettings, SubscribedTopics } from "./state.ts";
 export { type Note, type Settled, Turn, Waiter } from "./turn.ts";
@@ -60,7 +85,8 @@ export { type Note, type Settled, Turn, Waiter } from "./turn.ts";
 export function shardOf(groupId: string, partitions: number): number {
   assert(partitions > 0, "there is a partition to choose");
   let hash = 0;
-  for (let at = 0; at < groupId.length; at += 1) hash = (Math.imul(hash, 31) + groupId.charCodeAt(at)) | 0;
+  for (let at = 0; at < groupId.length; at += 1)
+    hash = (Math.imul(hash, 31) + groupId.charCodeAt(at)) | 0;
   // The one hash without a positive twin counts as 0.
   return (hash === -0x80000000 ? 0 : Math.abs(hash)) % partitions;
 }
@@ -74,7 +100,13 @@ export class Shard {
   #sweep: Iterator<Group> | null = null;
 
   constructor(settings: GroupSettings, random: Random, subscribedTopics: SubscribedTopics) {
-    this.#state = { settings, random, subscribedTopics, alarms: new Alarms<AlarmOwner>(), groups: new Map() };
+    this.#state = {
+      settings,
+      random,
+      subscribedTopics,
+      alarms: new Alarms<AlarmOwner>(),
+      groups: new Map(),
+    };
   }
 
   /** The only thing that changes what is durable. Records come in the order of the log. */
@@ -137,7 +169,12 @@ export class Shard {
   }
 
   /** What is committed for a partition of the topic with this id; null = nothing. */
-  committed(groupId: string, topic: string, topicId: TopicId, partition: PartitionIndex): CommittedOffset | null {
+  committed(
+    groupId: string,
+    topic: string,
+    topicId: TopicId,
+    partition: PartitionIndex,
+  ): CommittedOffset | null {
     return committedOf(this.#state, groupId, topic, topicId, partition);
   }
 
@@ -185,7 +222,8 @@ export class Shard {
    */
   *liveRecords(): Generator<GroupRecord> {
     for (const group of this.#state.groups.values()) {
-      if (group.stored !== null) yield { kind: "group-metadata", group: group.id, value: group.stored };
+      if (group.stored !== null)
+        yield { kind: "group-metadata", group: group.id, value: group.stored };
       for (const [topic, partitions] of group.offsets) {
         for (const [partition, value] of partitions) {
           yield { kind: "offset-commit", group: group.id, topic, partition, value };
@@ -197,7 +235,10 @@ export class Shard {
   invariants(): void {
     for (const group of this.#state.groups.values()) {
       group.invariants();
-      assert(!group.isVoid() || group.state !== "Empty", "a group of which nothing is left is forgotten");
+      assert(
+        !group.isVoid() || group.state !== "Empty",
+        "a group of which nothing is left is forgotten",
+      );
     }
   }
 
@@ -272,7 +313,8 @@ export class Shard {
       for (const partitions of group.offsets.values()) looked += partitions.size;
       looked += 1;
       const nothingLeft = expireOffsets(this.#state, turn, group);
-      if (nothingLeft && group.state === "Empty" && group.pending.size === 0) removeGroup(this.#state, turn, group);
+      if (nothingLeft && group.state === "Empty" && group.pending.size === 0)
+        removeGroup(this.#state, turn, group);
     }
   }
 }

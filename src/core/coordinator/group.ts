@@ -111,6 +111,23 @@ export class Member {
     this.session = new Alarm<AlarmOwner>({ kind: "session", group, member: this });
   }
 
+  /** The same member under another id; nothing of the new one waits. */
+  successor(group: Group, id: string): Member {
+    const { instanceId, clientId, clientHost, protocolType, protocols, assignment } = this;
+    const { rebalanceTimeoutMs, sessionTimeoutMs } = this;
+    return new Member(group, {
+      id,
+      instanceId,
+      clientId,
+      clientHost,
+      protocolType,
+      rebalanceTimeoutMs,
+      sessionTimeoutMs,
+      protocols,
+      assignment,
+    });
+  }
+
   metadata(protocol: string | null): Uint8Array {
     for (const own of this.protocols) if (own.name === protocol) return own.metadata;
     return noBytes;
@@ -121,7 +138,9 @@ export class Member {
     if (protocols.length !== this.protocols.length) return false;
     return this.protocols.every((own, at) => {
       const other = protocols[at];
-      return other !== undefined && own.name === other.name && sameBytes(own.metadata, other.metadata);
+      return (
+        other !== undefined && own.name === other.name && sameBytes(own.metadata, other.metadata)
+      );
     });
   }
 
@@ -239,7 +258,12 @@ export class Group {
     if (owed) this.unsynced.add(next.id);
   }
 
-  update(member: Member, protocols: readonly Protocol[], rebalanceTimeoutMs: number, sessionTimeoutMs: number): void {
+  update(
+    member: Member,
+    protocols: readonly Protocol[],
+    rebalanceTimeoutMs: number,
+    sessionTimeoutMs: number,
+  ): void {
     this.#count(member.protocols, -1);
     member.protocols = protocols;
     this.#count(protocols, 1);
@@ -260,7 +284,8 @@ export class Group {
   /** Longest rebalance timeout of the members. */
   rebalanceTimeoutMs(): number {
     let longest = 0;
-    for (const member of this.members.values()) longest = Math.max(longest, member.rebalanceTimeoutMs);
+    for (const member of this.members.values())
+      longest = Math.max(longest, member.rebalanceTimeoutMs);
     return longest;
   }
 
@@ -280,7 +305,8 @@ export class Group {
   /** Every member votes for the best of its protocols that all know; a tie goes to the first voter. */
   chooseProtocol(): string {
     const candidates = new Set<string>();
-    for (const [name, count] of this.#support) if (count === this.members.size) candidates.add(name);
+    for (const [name, count] of this.#support)
+      if (count === this.members.size) candidates.add(name);
     const votes = new Map<string, number>();
     for (const member of this.members.values()) {
       const vote = member.vote(candidates);
@@ -327,7 +353,8 @@ export class Group {
         rebalanceTimeoutMs: member.rebalanceTimeoutMs,
         sessionTimeoutMs: member.sessionTimeoutMs,
         subscription: member.metadata(this.protocol),
-        assignment: assignments === null ? member.assignment : (assignments.get(member.id) ?? noBytes),
+        assignment:
+          assignments === null ? member.assignment : (assignments.get(member.id) ?? noBytes),
       })),
     };
   }
@@ -345,7 +372,10 @@ export class Group {
       if (member.joining !== null) awaiting += 1;
       assert(!this.pending.has(member.id), "nobody is both pending and a member");
       if (member.instanceId !== null) {
-        assert(this.statics.get(member.instanceId) === member.id, "a static member owns its instance id");
+        assert(
+          this.statics.get(member.instanceId) === member.id,
+          "a static member owns its instance id",
+        );
       }
     }
     assert(awaiting === this.awaiting, "awaiting counts the members that wait for the rebalance");
@@ -358,8 +388,10 @@ export class Group {
       assert(this.members.size > 0, "a group in use has members");
       assert(this.protocol !== null, "a group in use has a protocol");
     }
-    if (this.state === "CompletingRebalance") assert(this.awaiting === 0, "nobody waits for a rebalance that is over");
-    for (const partitions of this.offsets.values()) assert(partitions.size > 0, "a topic without offsets is forgotten");
+    if (this.state === "CompletingRebalance")
+      assert(this.awaiting === 0, "nobody waits for a rebalance that is over");
+    for (const partitions of this.offsets.values())
+      assert(partitions.size > 0, "a topic without offsets is forgotten");
   }
 
   #first(): Member | undefined {

@@ -13,19 +13,28 @@ test("coordinator: a join is refused with Kafka's code (one row per refusal)", (
   const table: [string, Partial<JoinRequest>, number][] = [
     ["empty group id", { groupId: "" }, ErrorCode.INVALID_GROUP_ID],
     ["session timeout too short", { sessionTimeoutMs: 5_999 }, ErrorCode.INVALID_SESSION_TIMEOUT],
-    ["session timeout too long", { sessionTimeoutMs: 1_800_001 }, ErrorCode.INVALID_SESSION_TIMEOUT],
+    [
+      "session timeout too long",
+      { sessionTimeoutMs: 1_800_001 },
+      ErrorCode.INVALID_SESSION_TIMEOUT,
+    ],
     ["member id of a group that does not exist", { memberId: "m" }, ErrorCode.UNKNOWN_MEMBER_ID],
     ["no protocol type", { protocolType: "" }, ErrorCode.INCONSISTENT_GROUP_PROTOCOL],
     ["no protocols", { protocols: [] }, ErrorCode.INCONSISTENT_GROUP_PROTOCOL],
     ["first step of KIP-394", {}, ErrorCode.MEMBER_ID_REQUIRED],
   ];
-  for (const [name, request, code] of table) expect([name, codeOf(new Trial(), request)]).toEqual([name, code]);
+  for (const [name, request, code] of table)
+    expect([name, codeOf(new Trial(), request)]).toEqual([name, code]);
 });
 
 test("coordinator: a join to a group in use is refused with Kafka's code (one row per refusal)", () => {
   const table: [string, Partial<JoinRequest>, number][] = [
     ["another protocol type", { protocolType: "connect" }, ErrorCode.INCONSISTENT_GROUP_PROTOCOL],
-    ["no common protocol", { protocols: [{ name: "sticky", metadata: bytesOf("") }] }, ErrorCode.INCONSISTENT_GROUP_PROTOCOL],
+    [
+      "no common protocol",
+      { protocols: [{ name: "sticky", metadata: bytesOf("") }] },
+      ErrorCode.INCONSISTENT_GROUP_PROTOCOL,
+    ],
     ["unknown member id", { memberId: "stranger" }, ErrorCode.UNKNOWN_MEMBER_ID],
     ["unknown instance id", { memberId: "stranger", instanceId: "i" }, ErrorCode.UNKNOWN_MEMBER_ID],
   ];
@@ -97,7 +106,13 @@ test("coordinator: without newcomers the first rebalance takes one delay", () =>
 test("coordinator: with an initial delay of 0 the first member joins at once", () => {
   const trial = new Trial({ initialRebalanceDelayMs: 0 });
   const { id, asked } = trial.member();
-  expect(asked.answer).toMatchObject({ code: 0, generation: 1, leader: id, memberId: id, protocol: "range" });
+  expect(asked.answer).toMatchObject({
+    code: 0,
+    generation: 1,
+    leader: id,
+    memberId: id,
+    protocol: "range",
+  });
 });
 
 test("coordinator: only the leader learns the members and their subscriptions", () => {
@@ -105,18 +120,26 @@ test("coordinator: only the leader learns the members and their subscriptions", 
   const first = trial.member({ protocols: [{ name: "range", metadata: subscription("a") }] });
   const second = trial.member({ protocols: [{ name: "range", metadata: subscription("b") }] });
   trial.pass(6_000);
-  expect(first.asked.answer?.members.map((each) => [each.memberId, textOf(each.metadata)])).toEqual([
-    [first.id, "a"],
-    [second.id, "b"],
-  ]);
+  expect(first.asked.answer?.members.map((each) => [each.memberId, textOf(each.metadata)])).toEqual(
+    [
+      [first.id, "a"],
+      [second.id, "b"],
+    ],
+  );
   expect(second.asked.answer?.members).toEqual([]);
   expect(second.asked.answer?.leader).toBe(first.id);
 });
 
 test("coordinator: the protocol with most votes among those that all know wins", () => {
   const trial = new Trial();
-  const known = (...names: string[]): Partial<JoinRequest> => ({ protocols: names.map((name) => ({ name, metadata: subscription("t") })) });
-  const asked = [trial.member(known("a", "b", "c")), trial.member(known("c", "b")), trial.member(known("c", "a", "b"))];
+  const known = (...names: string[]): Partial<JoinRequest> => ({
+    protocols: names.map((name) => ({ name, metadata: subscription("t") })),
+  });
+  const asked = [
+    trial.member(known("a", "b", "c")),
+    trial.member(known("c", "b")),
+    trial.member(known("c", "a", "b")),
+  ];
   trial.pass(10_000);
   // "a" is unknown to one; of "b" and "c" the first gets one vote and the second two.
   for (const member of asked) expect(member.asked.answer?.protocol).toBe("c");
@@ -137,9 +160,16 @@ test("coordinator: a new member of a stable group makes the others join again", 
 
 test("coordinator: a rebalance ends at the rebalance timeout without those that did not join again", () => {
   const trial = new Trial();
-  const { ids, generation } = trial.stable(2, { rebalanceTimeoutMs: 20_000, sessionTimeoutMs: 60_000 });
+  const { ids, generation } = trial.stable(2, {
+    rebalanceTimeoutMs: 20_000,
+    sessionTimeoutMs: 60_000,
+  });
   const [first = "", second = ""] = ids;
-  const again = trial.join({ memberId: first, rebalanceTimeoutMs: 20_000, sessionTimeoutMs: 60_000 });
+  const again = trial.join({
+    memberId: first,
+    rebalanceTimeoutMs: 20_000,
+    sessionTimeoutMs: 60_000,
+  });
   expect(again.answer).toBeNull();
   trial.pass(19_900);
   expect(again.answer).toBeNull();
@@ -168,7 +198,12 @@ test("coordinator: a follower that joins again unchanged gets its generation, a 
   const trial = new Trial();
   const { ids, generation } = trial.stable(2);
   const [leader = "", follower = ""] = ids;
-  expect(trial.join({ memberId: follower }).answer).toMatchObject({ code: 0, generation, leader, members: [] });
+  expect(trial.join({ memberId: follower }).answer).toMatchObject({
+    code: 0,
+    generation,
+    leader,
+    members: [],
+  });
   expect(trial.state()).toBe("Stable");
   expect(trial.join({ memberId: leader }).answer).toBeNull();
   expect(trial.state()).toBe("PreparingRebalance");
@@ -177,7 +212,10 @@ test("coordinator: a follower that joins again unchanged gets its generation, a 
 test("coordinator: a follower that joins again with another subscription starts a rebalance", () => {
   const trial = new Trial();
   const { ids } = trial.stable(2);
-  trial.join({ memberId: ids[1] ?? "", protocols: [{ name: "range", metadata: subscription("other") }] });
+  trial.join({
+    memberId: ids[1] ?? "",
+    protocols: [{ name: "range", metadata: subscription("other") }],
+  });
   expect(trial.state()).toBe("PreparingRebalance");
 });
 
@@ -193,7 +231,10 @@ test("coordinator: a changed join before the assignment starts a rebalance", () 
   const trial = new Trial();
   const { id } = trial.member();
   trial.pass(3_000);
-  const again = trial.join({ memberId: id, protocols: [{ name: "range", metadata: subscription("other") }] });
+  const again = trial.join({
+    memberId: id,
+    protocols: [{ name: "range", metadata: subscription("other") }],
+  });
   expect(again.answer?.generation).toBe(2);
 });
 
@@ -223,7 +264,9 @@ test("coordinator: a member id that is not used is void after the session timeou
 test("coordinator: a member id given out is not for a static member", () => {
   const trial = new Trial();
   const id = trial.join().answer?.memberId ?? "";
-  expect(trial.join({ memberId: id, instanceId: "i" }).answer?.code).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
+  expect(trial.join({ memberId: id, instanceId: "i" }).answer?.code).toBe(
+    ErrorCode.UNKNOWN_MEMBER_ID,
+  );
 });
 
 test("coordinator: a full group refuses newcomers, stable and while members join (group.max.size)", () => {
@@ -261,15 +304,32 @@ test("coordinator: a static member that restarts keeps its assignment without a 
   trial.sync(one, generation, { [one]: "p0", [two]: "p1" }, { instanceId: "one" });
   trial.sync(two, generation, {}, { instanceId: "two" });
   const again = trial.join({ instanceId: "two" }).answer;
-  expect(again).toMatchObject({ code: 0, generation, leader: one, skipAssignment: false, members: [] });
+  expect(again).toMatchObject({
+    code: 0,
+    generation,
+    leader: one,
+    skipAssignment: false,
+    members: [],
+  });
   expect(again?.memberId).not.toBe(two);
   expect(trial.state()).toBe("Stable");
-  expect(textOf(trial.sync(again?.memberId ?? "", generation, {}, { instanceId: "two" }).answer?.assignment ?? bytesOf(""))).toBe("p1");
+  expect(
+    textOf(
+      trial.sync(again?.memberId ?? "", generation, {}, { instanceId: "two" }).answer?.assignment ??
+        bytesOf(""),
+    ),
+  ).toBe("p1");
   // The old member id is fenced everywhere.
   expect(trial.heartbeat(two, generation, "two")).toBe(ErrorCode.FENCED_INSTANCE_ID);
-  expect(trial.sync(two, generation, {}, { instanceId: "two" }).answer?.code).toBe(ErrorCode.FENCED_INSTANCE_ID);
-  expect(trial.join({ memberId: two, instanceId: "two" }).answer?.code).toBe(ErrorCode.FENCED_INSTANCE_ID);
-  expect(trial.commit(1, { generation, memberId: two, instanceId: "two" })).toBe(ErrorCode.FENCED_INSTANCE_ID);
+  expect(trial.sync(two, generation, {}, { instanceId: "two" }).answer?.code).toBe(
+    ErrorCode.FENCED_INSTANCE_ID,
+  );
+  expect(trial.join({ memberId: two, instanceId: "two" }).answer?.code).toBe(
+    ErrorCode.FENCED_INSTANCE_ID,
+  );
+  expect(trial.commit(1, { generation, memberId: two, instanceId: "two" })).toBe(
+    ErrorCode.FENCED_INSTANCE_ID,
+  );
   expect(trial.leave({ memberId: two, instanceId: "two" })).toEqual([ErrorCode.FENCED_INSTANCE_ID]);
   expect(trial.heartbeat(two, generation)).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
   // What it became survives a restart.
@@ -290,7 +350,11 @@ test("coordinator: a static leader that restarts skips the assignment (v9), an o
     expect(again?.skipAssignment).toBe(skipsAssignment);
     expect(again?.leader).toBe(skipsAssignment ? next : memberId);
     expect(again?.members.map((each) => each.memberId)).toEqual(skipsAssignment ? [next] : []);
-    expect(textOf(trial.sync(next, generation, {}, { instanceId: "one" }).answer?.assignment ?? bytesOf(""))).toBe("all");
+    expect(
+      textOf(
+        trial.sync(next, generation, {}, { instanceId: "one" }).answer?.assignment ?? bytesOf(""),
+      ),
+    ).toBe("all");
   }
 });
 

@@ -5,7 +5,14 @@ import { ErrorCode } from "../base/error_code.ts";
 import { groupsPerShardMax, pendingMembersPerGroupMax } from "../base/limits.ts";
 import type { Random } from "../base/random.ts";
 import { Alarm } from "./alarms.ts";
-import { type AlarmOwner, Group, type JoinAnswer, Member, noBytes, type Protocol } from "./group.ts";
+import {
+  type AlarmOwner,
+  Group,
+  type JoinAnswer,
+  Member,
+  noBytes,
+  type Protocol,
+} from "./group.ts";
 import {
   joinAnswer,
   joinedOrWait,
@@ -44,11 +51,19 @@ export interface JoinRequest {
 
 type JoinWaiter = Waiter<JoinAnswer>;
 
-export function planJoin(state: ShardState, turn: Turn, waiter: JoinWaiter, request: JoinRequest): void {
+export function planJoin(
+  state: ShardState,
+  turn: Turn,
+  waiter: JoinWaiter,
+  request: JoinRequest,
+): void {
   const refuse = (code: number): void => turn.reply(waiter, joinRefusal(code, request.memberId));
   if (request.groupId === "") return refuse(ErrorCode.INVALID_GROUP_ID);
   const { sessionTimeoutMsMin, sessionTimeoutMsMax } = state.settings;
-  if (request.sessionTimeoutMs < sessionTimeoutMsMin || request.sessionTimeoutMs > sessionTimeoutMsMax) {
+  if (
+    request.sessionTimeoutMs < sessionTimeoutMsMin ||
+    request.sessionTimeoutMs > sessionTimeoutMsMax
+  ) {
     return refuse(ErrorCode.INVALID_SESSION_TIMEOUT);
   }
   let group = state.groups.get(request.groupId);
@@ -103,7 +118,13 @@ export function forgetPending(state: ShardState, group: Group, memberId: string)
   return group.pending.delete(memberId);
 }
 
-function joinAsNew(state: ShardState, turn: Turn, waiter: JoinWaiter, group: Group, request: JoinRequest): void {
+function joinAsNew(
+  state: ShardState,
+  turn: Turn,
+  waiter: JoinWaiter,
+  group: Group,
+  request: JoinRequest,
+): void {
   if (!group.supports(request.protocolType, request.protocols)) {
     return turn.reply(waiter, joinRefusal(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, ""));
   }
@@ -123,7 +144,13 @@ function joinAsNew(state: ShardState, turn: Turn, waiter: JoinWaiter, group: Gro
   turn.reply(waiter, joinRefusal(ErrorCode.MEMBER_ID_REQUIRED, memberId));
 }
 
-function joinAsKnown(state: ShardState, turn: Turn, waiter: JoinWaiter, group: Group, request: JoinRequest): void {
+function joinAsKnown(
+  state: ShardState,
+  turn: Turn,
+  waiter: JoinWaiter,
+  group: Group,
+  request: JoinRequest,
+): void {
   const refuse = (code: number): void => turn.reply(waiter, joinRefusal(code, request.memberId));
   if (!group.supports(request.protocolType, request.protocols)) {
     return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
@@ -139,7 +166,8 @@ function joinAsKnown(state: ShardState, turn: Turn, waiter: JoinWaiter, group: G
       return updateMember(state, turn, waiter, group, member, request);
     case "CompletingRebalance":
       // The same again: its first answer was lost.
-      if (member.matches(request.protocols)) return turn.reply(waiter, joinAnswer(group, member.id));
+      if (member.matches(request.protocols))
+        return turn.reply(waiter, joinAnswer(group, member.id));
       return updateMember(state, turn, waiter, group, member, request);
     case "Stable":
       // A leader that joins again wants a rebalance: what it assigns may have changed (new partitions).
@@ -198,7 +226,13 @@ function updateMember(
 }
 
 /** The member waits by this request from now on; an older one of its own can only be a lost one. */
-function takeOver(turn: Turn, waiter: JoinWaiter, group: Group, member: Member, request: JoinRequest): void {
+function takeOver(
+  turn: Turn,
+  waiter: JoinWaiter,
+  group: Group,
+  member: Member,
+  request: JoinRequest,
+): void {
   group.update(member, request.protocols, request.rebalanceTimeoutMs, request.sessionTimeoutMs);
   const older = member.joining;
   if (older !== null) turn.reply(older, joinRefusal(ErrorCode.REBALANCE_IN_PROGRESS, member.id));
@@ -219,7 +253,7 @@ function replaceStatic(
   request: JoinRequest,
 ): void {
   const leaderBefore = group.leader ?? "";
-  const member = new Member(group, { ...old, id: memberId });
+  const member = old.successor(group, memberId);
   refuseWaiting(turn, group, old, ErrorCode.FENCED_INSTANCE_ID, old.id);
   state.alarms.off(old.session);
   group.replace(old, member);

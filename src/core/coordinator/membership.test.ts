@@ -29,13 +29,18 @@ test("coordinator: a sync is refused with Kafka's code (one row per refusal)", (
   const trial = new Trial();
   const { ids, generation } = trial.stable(2);
   const [leader = "", follower = ""] = ids;
-  const code = (...of: Parameters<Trial["sync"]>): number | undefined => trial.sync(...of).answer?.code;
+  const code = (...of: Parameters<Trial["sync"]>): number | undefined =>
+    trial.sync(...of).answer?.code;
   expect(code("stranger", generation)).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
   expect(code(leader, generation, {}, { instanceId: "i" })).toBe(ErrorCode.UNKNOWN_MEMBER_ID);
   expect(code(leader, generation - 1)).toBe(ErrorCode.ILLEGAL_GENERATION);
   expect(code(leader, generation + 1)).toBe(ErrorCode.ILLEGAL_GENERATION);
-  expect(code(leader, generation, {}, { protocolType: "connect" })).toBe(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
-  expect(code(leader, generation, {}, { protocol: "sticky" })).toBe(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
+  expect(code(leader, generation, {}, { protocolType: "connect" })).toBe(
+    ErrorCode.INCONSISTENT_GROUP_PROTOCOL,
+  );
+  expect(code(leader, generation, {}, { protocol: "sticky" })).toBe(
+    ErrorCode.INCONSISTENT_GROUP_PROTOCOL,
+  );
   expect(code(leader, generation, {}, { protocolType: "consumer", protocol: "range" })).toBe(0);
   trial.join({ memberId: leader });
   expect(code(follower, generation)).toBe(ErrorCode.REBALANCE_IN_PROGRESS);
@@ -45,8 +50,12 @@ test("coordinator: a sync is refused with Kafka's code (one row per refusal)", (
 test("coordinator: an empty group id is refused by every request of a member", () => {
   const trial = new Trial();
   expect(trial.heartbeat("m", 1, null, "")).toBe(ErrorCode.INVALID_GROUP_ID);
-  expect(trial.turn((turn) => trial.shard.leave(turn, { groupId: "", members: [] })).code).toBe(ErrorCode.INVALID_GROUP_ID);
-  const deleted = trial.turn((turn) => trial.shard.deleteOffsets(turn, { groupId: "", topics: [] }));
+  expect(trial.turn((turn) => trial.shard.leave(turn, { groupId: "", members: [] })).code).toBe(
+    ErrorCode.INVALID_GROUP_ID,
+  );
+  const deleted = trial.turn((turn) =>
+    trial.shard.deleteOffsets(turn, { groupId: "", topics: [] }),
+  );
   expect(deleted.code).toBe(ErrorCode.INVALID_GROUP_ID);
 });
 
@@ -75,7 +84,9 @@ test("coordinator: a group that is too large for a record gets no assignment and
   const trial = new Trial({ recordBytesMax: 1_000 });
   const { id } = trial.member();
   trial.pass(3_000);
-  expect(trial.sync(id, 1, { [id]: "x".repeat(1_000) }).answer?.code).toBe(ErrorCode.MESSAGE_TOO_LARGE);
+  expect(trial.sync(id, 1, { [id]: "x".repeat(1_000) }).answer?.code).toBe(
+    ErrorCode.MESSAGE_TOO_LARGE,
+  );
   expect(trial.log).toEqual([]);
   expect(trial.join({ memberId: id }).answer?.generation).toBe(2);
   expect(trial.sync(id, 2, { [id]: "small" }).answer?.code).toBe(0);
@@ -121,7 +132,10 @@ test("coordinator: a heartbeat is refused with Kafka's code (one row per refusal
 
 test("coordinator: a member that is silent for its session timeout is expelled, each by its own", () => {
   const trial = new Trial();
-  const [slow, quick] = [trial.member({ sessionTimeoutMs: 30_000 }), trial.member({ sessionTimeoutMs: 6_000 })];
+  const [slow, quick] = [
+    trial.member({ sessionTimeoutMs: 30_000 }),
+    trial.member({ sessionTimeoutMs: 6_000 }),
+  ];
   trial.pass(6_000);
   trial.sync(slow.id, 1, {});
   trial.sync(quick.id, 1);
@@ -142,7 +156,14 @@ test("coordinator: when the last member is silent the group becomes empty, and t
   expect(trial.state()).toBe("Empty");
   expect(trial.log.at(-1)).toMatchObject({
     kind: "group-metadata",
-    value: { generation: generation + 1, protocolType: "consumer", protocol: null, leader: null, members: [], stateTimestamp: trial.wall - 100 },
+    value: {
+      generation: generation + 1,
+      protocolType: "consumer",
+      protocol: null,
+      leader: null,
+      members: [],
+      stateTimestamp: trial.wall - 100,
+    },
   });
 });
 
@@ -226,7 +247,12 @@ test("coordinator: leaving is answered per member (one row per answer)", () => {
   ]);
   expect(trial.members()).toEqual([]);
   expect(trial.state()).toBe("Empty");
-  const gone = trial.turn((turn) => trial.shard.leave(turn, { groupId: "nobody", members: [{ memberId: "m", instanceId: null, reason: "" }] }));
+  const gone = trial.turn((turn) =>
+    trial.shard.leave(turn, {
+      groupId: "nobody",
+      members: [{ memberId: "m", instanceId: null, reason: "" }],
+    }),
+  );
   expect(gone).toEqual({ code: 0, codes: [ErrorCode.UNKNOWN_MEMBER_ID] });
 });
 
@@ -259,7 +285,9 @@ test("coordinator: a member that is removed while it waits is told so", () => {
 
 test("coordinator: cooperative members move partitions in two generations and keep the rest", () => {
   const trial = new Trial();
-  const owning = (...parts: string[]) => ({ protocols: [{ name: "cooperative-sticky", metadata: subscription("t", ...parts) }] });
+  const owning = (...parts: string[]) => ({
+    protocols: [{ name: "cooperative-sticky", metadata: subscription("t", ...parts) }],
+  });
   const first = trial.member(owning());
   trial.pass(3_000);
   trial.sync(first.id, 1, { [first.id]: "0,1" });

@@ -46,7 +46,12 @@ export interface LeaveAnswer {
 
 type SyncWaiter = Waiter<SyncAnswer>;
 
-export function planSync(state: ShardState, turn: Turn, waiter: SyncWaiter, request: SyncRequest): void {
+export function planSync(
+  state: ShardState,
+  turn: Turn,
+  waiter: SyncWaiter,
+  request: SyncRequest,
+): void {
   const refuse = (code: number): void => {
     turn.reply(waiter, { code, protocolType: null, protocol: null, assignment: noBytes });
   };
@@ -61,7 +66,12 @@ export function planSync(state: ShardState, turn: Turn, waiter: SyncWaiter, requ
   if (group.state === "Stable") return turn.reply(waiter, syncAnswer(group, member.assignment));
   const older = member.syncing;
   if (older !== null) {
-    turn.reply(older, { code: ErrorCode.REBALANCE_IN_PROGRESS, protocolType: null, protocol: null, assignment: noBytes });
+    turn.reply(older, {
+      code: ErrorCode.REBALANCE_IN_PROGRESS,
+      protocolType: null,
+      protocol: null,
+      assignment: noBytes,
+    });
   }
   member.syncing = waiter;
   if (group.leader === member.id) assign(state, turn, group, request);
@@ -72,13 +82,20 @@ function syncRefusal(group: Group, request: SyncRequest): number {
   if (code !== ErrorCode.NONE) return code;
   if (request.generation !== group.generation) return ErrorCode.ILLEGAL_GENERATION;
   const { protocolType, protocol } = request;
-  if (protocolType !== null && protocolType !== group.protocolType) return ErrorCode.INCONSISTENT_GROUP_PROTOCOL;
-  if (protocol !== null && protocol !== group.protocol) return ErrorCode.INCONSISTENT_GROUP_PROTOCOL;
+  if (protocolType !== null && protocolType !== group.protocolType)
+    return ErrorCode.INCONSISTENT_GROUP_PROTOCOL;
+  if (protocol !== null && protocol !== group.protocol)
+    return ErrorCode.INCONSISTENT_GROUP_PROTOCOL;
   return group.state === "PreparingRebalance" ? ErrorCode.REBALANCE_IN_PROGRESS : ErrorCode.NONE;
 }
 
 function syncAnswer(group: Group, assignment: Uint8Array): SyncAnswer {
-  return { code: ErrorCode.NONE, protocolType: group.protocolType, protocol: group.protocol, assignment };
+  return {
+    code: ErrorCode.NONE,
+    protocolType: group.protocolType,
+    protocol: group.protocol,
+    assignment,
+  };
 }
 
 /** The leader's word. Members that it does not name get nothing, which is zero bytes. */
@@ -105,9 +122,18 @@ function assign(state: ShardState, turn: Turn, group: Group, request: SyncReques
 
 /** An upper bound of the record's size: strings have at most 3 bytes for each UTF-16 unit. */
 function metadataBytes(value: ReturnType<Group["asMetadata"]>): number {
-  let bytes = 64 + 3 * ((value.protocolType?.length ?? 0) + (value.protocol?.length ?? 0) + (value.leader?.length ?? 0));
+  let bytes =
+    64 +
+    3 *
+      ((value.protocolType?.length ?? 0) +
+        (value.protocol?.length ?? 0) +
+        (value.leader?.length ?? 0));
   for (const member of value.members) {
-    const text = member.memberId.length + member.clientId.length + member.clientHost.length + (member.instanceId?.length ?? 0);
+    const text =
+      member.memberId.length +
+      member.clientId.length +
+      member.clientHost.length +
+      (member.instanceId?.length ?? 0);
     bytes += 64 + 3 * text + member.subscription.byteLength + member.assignment.byteLength;
   }
   return bytes;

@@ -8,8 +8,29 @@ const day = 24 * 3_600_000;
 const first = topicId("AAAAAAAAAAAAAAAAAAAAAQ");
 const second = topicId("AAAAAAAAAAAAAAAAAAAAAg");
 
-function at(topic: string, partition: number, value: number, id: TopicId = noTopicId, metadata: string | null = "") {
-  return { topics: [{ name: topic, topicId: id, partitions: [{ partition: partitionIndex(partition), offset: offset(value), leaderEpoch: none, metadata }] }] };
+function at(
+  topic: string,
+  partition: number,
+  value: number,
+  id: TopicId = noTopicId,
+  metadata: string | null = "",
+) {
+  return {
+    topics: [
+      {
+        name: topic,
+        topicId: id,
+        partitions: [
+          {
+            partition: partitionIndex(partition),
+            offset: offset(value),
+            leaderEpoch: none,
+            metadata,
+          },
+        ],
+      },
+    ],
+  };
 }
 
 /** A group in each state, and what a commit of each kind gets there. */
@@ -21,16 +42,48 @@ test("coordinator: a commit is judged by state, member and generation (one row p
   };
   const table: Case[] = [
     ["no group, no member", () => ({}), 0],
-    ["no group, a generation, v9", () => ({ generation: 1, memberId: "m" }), ErrorCode.GROUP_ID_NOT_FOUND],
-    ["no group, a generation, v8", () => ({ generation: 1, memberId: "m", knowsGroupIdNotFound: false }), ErrorCode.ILLEGAL_GENERATION],
+    [
+      "no group, a generation, v9",
+      () => ({ generation: 1, memberId: "m" }),
+      ErrorCode.GROUP_ID_NOT_FOUND,
+    ],
+    [
+      "no group, a generation, v8",
+      () => ({ generation: 1, memberId: "m", knowsGroupIdNotFound: false }),
+      ErrorCode.ILLEGAL_GENERATION,
+    ],
     ["stable, its member", stable, 0],
     ["stable, no member", (trial) => (stable(trial), {}), ErrorCode.UNKNOWN_MEMBER_ID],
-    ["stable, a stranger", (trial) => ({ ...stable(trial), memberId: "stranger" }), ErrorCode.UNKNOWN_MEMBER_ID],
-    ["stable, a stranger without generation", (trial) => (stable(trial), { memberId: "stranger" }), ErrorCode.UNKNOWN_MEMBER_ID],
-    ["stable, its member without generation", (trial) => ({ ...stable(trial), generation: -1 }), ErrorCode.ILLEGAL_GENERATION],
-    ["stable, an old generation", (trial) => ({ ...stable(trial), generation: 0 }), ErrorCode.ILLEGAL_GENERATION],
-    ["stable, a generation to come", (trial) => ({ ...stable(trial), generation: 2 }), ErrorCode.ILLEGAL_GENERATION],
-    ["stable, an instance id that nobody has", (trial) => ({ ...stable(trial), instanceId: "i" }), ErrorCode.UNKNOWN_MEMBER_ID],
+    [
+      "stable, a stranger",
+      (trial) => ({ ...stable(trial), memberId: "stranger" }),
+      ErrorCode.UNKNOWN_MEMBER_ID,
+    ],
+    [
+      "stable, a stranger without generation",
+      (trial) => (stable(trial), { memberId: "stranger" }),
+      ErrorCode.UNKNOWN_MEMBER_ID,
+    ],
+    [
+      "stable, its member without generation",
+      (trial) => ({ ...stable(trial), generation: -1 }),
+      ErrorCode.ILLEGAL_GENERATION,
+    ],
+    [
+      "stable, an old generation",
+      (trial) => ({ ...stable(trial), generation: 0 }),
+      ErrorCode.ILLEGAL_GENERATION,
+    ],
+    [
+      "stable, a generation to come",
+      (trial) => ({ ...stable(trial), generation: 2 }),
+      ErrorCode.ILLEGAL_GENERATION,
+    ],
+    [
+      "stable, an instance id that nobody has",
+      (trial) => ({ ...stable(trial), instanceId: "i" }),
+      ErrorCode.UNKNOWN_MEMBER_ID,
+    ],
     [
       "while members join, the generation before",
       (trial) => {
@@ -77,9 +130,14 @@ test("coordinator: a commit is judged by state, member and generation (one row p
 test("coordinator: commit metadata is kept, up to its limit (offset.metadata.max.bytes)", () => {
   const trial = new Trial();
   expect(trial.commit(0, at("t", 0, 1, noTopicId, "m".repeat(4_096)))).toBe(0);
-  expect(trial.commit(0, at("t", 0, 2, noTopicId, "m".repeat(4_097)))).toBe(ErrorCode.OFFSET_METADATA_TOO_LARGE);
+  expect(trial.commit(0, at("t", 0, 2, noTopicId, "m".repeat(4_097)))).toBe(
+    ErrorCode.OFFSET_METADATA_TOO_LARGE,
+  );
   expect(trial.commit(0, at("t", 1, 3, noTopicId, null))).toBe(0);
-  expect(trial.shard.committed("g", "t", noTopicId, partitionIndex(0))).toMatchObject({ offset: 1, metadata: "m".repeat(4_096) });
+  expect(trial.shard.committed("g", "t", noTopicId, partitionIndex(0))).toMatchObject({
+    offset: 1,
+    metadata: "m".repeat(4_096),
+  });
   expect(trial.shard.committed("g", "t", noTopicId, partitionIndex(1))?.metadata).toBe("");
 });
 
@@ -104,9 +162,15 @@ test("coordinator: the offsets of a deleted topic are forgotten, those of its su
 
 test("coordinator: offsets of topics that the group reads are not deleted, others are", () => {
   const trial = new Trial();
-  const { ids, generation } = trial.stable(1, { protocols: [{ name: "range", metadata: subscription("read") }] });
-  for (const topic of ["read", "left"]) trial.commit(0, { ...at(topic, 0, 1), generation, memberId: ids[0] ?? "" });
-  const topics = ["read", "left", "never"].map((name) => ({ name, partitions: [partitionIndex(0), partitionIndex(1)] }));
+  const { ids, generation } = trial.stable(1, {
+    protocols: [{ name: "range", metadata: subscription("read") }],
+  });
+  for (const topic of ["read", "left"])
+    trial.commit(0, { ...at(topic, 0, 1), generation, memberId: ids[0] ?? "" });
+  const topics = ["read", "left", "never"].map((name) => ({
+    name,
+    partitions: [partitionIndex(0), partitionIndex(1)],
+  }));
   const answer = trial.turn((turn) => trial.shard.deleteOffsets(turn, { groupId: "g", topics }));
   expect(answer).toEqual({ code: 0, codes: [ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC, 0, 0] });
   expect([trial.committed("read"), trial.committed("left")]).toEqual([1, null]);
@@ -141,7 +205,10 @@ test("coordinator: a group is deleted with all it keeps, unless it has members",
   expect(deleteGroup(trial)).toBe(ErrorCode.NON_EMPTY_GROUP);
   trial.leave({ memberId: ids[0] ?? "" });
   expect(deleteGroup(trial)).toBe(0);
-  expect(trial.log.slice(-2).map((record) => record.kind)).toEqual(["offset-tombstone", "group-tombstone"]);
+  expect(trial.log.slice(-2).map((record) => record.kind)).toEqual([
+    "offset-tombstone",
+    "group-tombstone",
+  ]);
   expect([trial.state(), trial.committed()]).toEqual(["Dead", null]);
   trial.reload();
   expect([trial.state(), trial.committed()]).toEqual(["Dead", null]);
@@ -209,7 +276,10 @@ test("coordinator: offsets of a topic that the members read no more expire while
 });
 
 test("coordinator: nothing expires while nobody knows what the members read (one row per reason)", () => {
-  for (const known of [{ protocolType: "connect" }, { protocols: [{ name: "range", metadata: bytesOf("?") }] }]) {
+  for (const known of [
+    { protocolType: "connect" },
+    { protocols: [{ name: "range", metadata: bytesOf("?") }] },
+  ]) {
     const trial = new Trial();
     const { ids, generation } = trial.stable(1, { sessionTimeoutMs: 1_800_000, ...known });
     trial.commit(0, { ...at("left", 0, 2), generation, memberId: ids[0] ?? "" });
@@ -237,7 +307,12 @@ test("coordinator: an empty group without offsets is forgotten by the next look"
 test("coordinator: a look for expired offsets goes on over several ticks", () => {
   const trial = new Trial();
   const groups = 30;
-  const partitions = Array.from({ length: 1_000 }, (_, i) => ({ partition: partitionIndex(i), offset: offset(i), leaderEpoch: none, metadata: "" }));
+  const partitions = Array.from({ length: 1_000 }, (_, i) => ({
+    partition: partitionIndex(i),
+    offset: offset(i),
+    leaderEpoch: none,
+    metadata: "",
+  }));
   for (let i = 0; i < groups; i += 1) {
     trial.commit(0, { groupId: `g${i}`, topics: [{ name: "t", topicId: noTopicId, partitions }] });
   }
@@ -255,8 +330,14 @@ test("coordinator: groups are listed by state, in any order of joining", () => {
   const trial = new Trial();
   trial.stable(1);
   trial.commit(1, { groupId: "offsets" });
-  const listed = (...states: string[]) => trial.shard.list(new Set(states)).map((group) => [group.groupId, group.protocolType, group.state]);
-  expect(listed()).toEqual([["g", "consumer", "Stable"], ["offsets", "", "Empty"]]);
+  const listed = (...states: string[]) =>
+    trial.shard
+      .list(new Set(states))
+      .map((group) => [group.groupId, group.protocolType, group.state]);
+  expect(listed()).toEqual([
+    ["g", "consumer", "Stable"],
+    ["offsets", "", "Empty"],
+  ]);
   expect(listed("empty")).toEqual([["offsets", "", "Empty"]]);
   expect(listed("stable", "empty").length).toBe(2);
   expect(listed("dead")).toEqual([]);
@@ -267,8 +348,17 @@ test("coordinator: a stable group shows protocol and subscriptions, another does
   const { ids } = trial.stable(1);
   const stable = trial.shard.describe("g");
   expect(stable).toMatchObject({ state: "Stable", protocolType: "consumer", protocol: "range" });
-  expect(stable?.members[0]).toMatchObject({ memberId: ids[0] ?? "", clientId: "client", clientHost: "/127.0.0.1", metadata: subscription("t"), assignment: bytesOf(`parts of ${ids[0]}`) });
-  trial.join({ memberId: ids[0] ?? "", protocols: [{ name: "range", metadata: subscription("u") }] });
+  expect(stable?.members[0]).toMatchObject({
+    memberId: ids[0] ?? "",
+    clientId: "client",
+    clientHost: "/127.0.0.1",
+    metadata: subscription("t"),
+    assignment: bytesOf(`parts of ${ids[0]}`),
+  });
+  trial.join({
+    memberId: ids[0] ?? "",
+    protocols: [{ name: "range", metadata: subscription("u") }],
+  });
   trial.member();
   expect(trial.shard.describe("g")).toMatchObject({ state: "PreparingRebalance", protocol: "" });
   expect(trial.shard.describe("nobody")).toBeNull();

@@ -2,7 +2,14 @@
 // KIP-211 (offsets live as long as their group, then a retention time), KIP-496 (delete).
 
 import { ErrorCode } from "../base/error_code.ts";
-import { type LeaderEpoch, type None, noTopicId, type Offset, type PartitionIndex, type TopicId } from "../base/ids.ts";
+import {
+  type LeaderEpoch,
+  type None,
+  noTopicId,
+  type Offset,
+  type PartitionIndex,
+  type TopicId,
+} from "../base/ids.ts";
 import { groupsPerShardMax } from "../base/limits.ts";
 import type { Group } from "./group.ts";
 import { memberOf, memberRefusal } from "./join.ts";
@@ -41,14 +48,20 @@ export interface CommitPartition {
 const timeMax = Number.MAX_SAFE_INTEGER;
 
 /** Kafka's code for each partition of each topic, in the order asked. */
-export function planCommit(state: ShardState, turn: Turn, request: CommitRequest): readonly (readonly number[])[] {
+export function planCommit(
+  state: ShardState,
+  turn: Turn,
+  request: CommitRequest,
+): readonly (readonly number[])[] {
   const code = commitRefusal(state, turn, request);
-  const expireTimestamp = request.retentionMs === -1 ? -1 : Math.min(turn.wall + request.retentionMs, timeMax);
+  const expireTimestamp =
+    request.retentionMs === -1 ? -1 : Math.min(turn.wall + request.retentionMs, timeMax);
   return request.topics.map((topic) =>
     topic.partitions.map((each) => {
       if (code !== ErrorCode.NONE) return code;
       const metadata = each.metadata ?? "";
-      if (metadata.length > state.settings.offsetMetadataMax) return ErrorCode.OFFSET_METADATA_TOO_LARGE;
+      if (metadata.length > state.settings.offsetMetadataMax)
+        return ErrorCode.OFFSET_METADATA_TOO_LARGE;
       turn.records.push({
         kind: "offset-commit",
         group: request.groupId,
@@ -73,8 +86,13 @@ function commitRefusal(state: ShardState, turn: Turn, request: CommitRequest): n
   const { generation, memberId, instanceId } = request;
   const group = state.groups.get(request.groupId);
   if (group === undefined) {
-    if (generation < 0) return state.groups.size < groupsPerShardMax ? ErrorCode.NONE : ErrorCode.COORDINATOR_NOT_AVAILABLE;
-    return request.knowsGroupIdNotFound ? ErrorCode.GROUP_ID_NOT_FOUND : ErrorCode.ILLEGAL_GENERATION;
+    if (generation < 0)
+      return state.groups.size < groupsPerShardMax
+        ? ErrorCode.NONE
+        : ErrorCode.COORDINATOR_NOT_AVAILABLE;
+    return request.knowsGroupIdNotFound
+      ? ErrorCode.GROUP_ID_NOT_FOUND
+      : ErrorCode.ILLEGAL_GENERATION;
   }
   if (generation < 0 && group.state === "Empty") return ErrorCode.NONE;
   if (generation < 0 && memberId === "" && instanceId === null) return ErrorCode.UNKNOWN_MEMBER_ID;
@@ -103,7 +121,10 @@ export function committedOf(
 
 export interface OffsetDeleteRequest {
   readonly groupId: string;
-  readonly topics: readonly { readonly name: string; readonly partitions: readonly PartitionIndex[] }[];
+  readonly topics: readonly {
+    readonly name: string;
+    readonly partitions: readonly PartitionIndex[];
+  }[];
 }
 
 /** Code of the whole request, and where that is 0 one code per topic. */
@@ -112,11 +133,16 @@ export interface OffsetDeleteAnswer {
   readonly codes: readonly number[];
 }
 
-export function planOffsetDelete(state: ShardState, turn: Turn, request: OffsetDeleteRequest): OffsetDeleteAnswer {
+export function planOffsetDelete(
+  state: ShardState,
+  turn: Turn,
+  request: OffsetDeleteRequest,
+): OffsetDeleteAnswer {
   if (request.groupId === "") return { code: ErrorCode.INVALID_GROUP_ID, codes: [] };
   const group = state.groups.get(request.groupId);
   if (group === undefined) return { code: ErrorCode.GROUP_ID_NOT_FOUND, codes: [] };
-  if (group.state !== "Empty" && !group.usesConsumerProtocol()) return { code: ErrorCode.NON_EMPTY_GROUP, codes: [] };
+  if (group.state !== "Empty" && !group.usesConsumerProtocol())
+    return { code: ErrorCode.NON_EMPTY_GROUP, codes: [] };
   const codes = request.topics.map((topic) => {
     if (group.reads(topic.name)) return ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC;
     const committed = group.offsets.get(topic.name);
@@ -163,7 +189,10 @@ export function expireOffsets(state: ShardState, turn: Turn, group: Group): bool
     const read = group.reads(topic);
     for (const [partition, committed] of partitions) {
       const start = since === "commit" ? committed.commitTimestamp : group.stateTimestamp;
-      const end = committed.expireTimestamp === -1 ? start + state.settings.offsetsRetentionMs : committed.expireTimestamp;
+      const end =
+        committed.expireTimestamp === -1
+          ? start + state.settings.offsetsRetentionMs
+          : committed.expireTimestamp;
       if (!read && turn.wall >= end) turn.records.push(tombstone(group, topic, partition));
       else left = true;
     }
@@ -174,7 +203,8 @@ export function expireOffsets(state: ShardState, turn: Turn, group: Group): bool
 function retentionStart(group: Group): "commit" | "empty" | "never" {
   if (group.protocolType === null) return "commit";
   if (group.state === "Empty") return group.stateTimestamp === -1 ? "commit" : "empty";
-  const known = group.state === "Stable" && group.usesConsumerProtocol() && group.subscribed !== null;
+  const known =
+    group.state === "Stable" && group.usesConsumerProtocol() && group.subscribed !== null;
   return known ? "commit" : "never";
 }
 

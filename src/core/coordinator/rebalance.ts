@@ -5,7 +5,14 @@
 
 import { assert, assertNever } from "../base/assert.ts";
 import { ErrorCode } from "../base/error_code.ts";
-import { type AlarmOwner, consumerProtocolType, type Group, type JoinAnswer, type Member, noBytes } from "./group.ts";
+import {
+  type AlarmOwner,
+  consumerProtocolType,
+  type Group,
+  type JoinAnswer,
+  type Member,
+  noBytes,
+} from "./group.ts";
 import { forgetVoid, note, type ShardState, store } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
@@ -48,7 +55,13 @@ export function touch(state: ShardState, turn: Turn, member: Member): void {
 }
 
 /** Answers whatever of the member waits, with `code`. */
-export function refuseWaiting(turn: Turn, group: Group, member: Member, code: number, memberId: string): void {
+export function refuseWaiting(
+  turn: Turn,
+  group: Group,
+  member: Member,
+  code: number,
+  memberId: string,
+): void {
   const joining = member.joining;
   if (joining !== null) {
     group.setJoining(member, null);
@@ -76,7 +89,8 @@ export function rebalanceOrGoOn(state: ShardState, turn: Turn, group: Group, rea
 
 export function startRebalance(state: ShardState, turn: Turn, group: Group, reason: string): void {
   assert(group.state !== "PreparingRebalance", "a rebalance starts once");
-  if (group.state === "CompletingRebalance") dropAssignments(state, turn, group, ErrorCode.REBALANCE_IN_PROGRESS);
+  if (group.state === "CompletingRebalance")
+    dropAssignments(state, turn, group, ErrorCode.REBALANCE_IN_PROGRESS);
   group.unsynced.clear();
   state.alarms.off(group.syncAlarm);
   const initial = group.state === "Empty";

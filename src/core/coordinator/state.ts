@@ -38,8 +38,19 @@ export interface ShardState {
   readonly groups: Map<string, Group>;
 }
 
-export function note(turn: Turn, event: Turn["notes"][number]["event"], group: Group, reason: string): void {
-  turn.notes.push({ event, group: group.id, generation: group.generation, members: group.members.size, reason });
+export function note(
+  turn: Turn,
+  event: Turn["notes"][number]["event"],
+  group: Group,
+  reason: string,
+): void {
+  turn.notes.push({
+    event,
+    group: group.id,
+    generation: group.generation,
+    members: group.members.size,
+    reason,
+  });
 }
 
 /** Plans the group's metadata record. */

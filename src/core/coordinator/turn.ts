@@ -34,7 +34,13 @@ export class Waiter<R> implements Settled {
 
 /** Something that operators want to read in the log. */
 export interface Note {
-  readonly event: "group-rebalance" | "group-generation" | "group-empty" | "member-expelled" | "member-left" | "group-loaded";
+  readonly event:
+    | "group-rebalance"
+    | "group-generation"
+    | "group-empty"
+    | "member-expelled"
+    | "member-left"
+    | "group-loaded";
   readonly group: string;
   readonly generation: number;
   readonly members: number;
