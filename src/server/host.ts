@@ -4,7 +4,7 @@
 // a queue and becomes the next input. Answers are encoded at once and leave when the event is over.
 
 import type { Command, Outcome } from "../core/base/commands.ts";
-import type { LeaderEpoch, Offset, PartitionIndex, Slot, Ticket, TopicId } from "../core/base/ids.ts";
+import { type LeaderEpoch, noTopicId, type Offset, type PartitionIndex, type Slot, type Ticket, type TopicId } from "../core/base/ids.ts";
 import type { Call, Effects, Input, ReadPart } from "../core/base/node_contract.ts";
 import { DataNode } from "../core/node/node.ts";
 import type { Settings } from "../core/base/settings.ts";
@@ -125,6 +125,13 @@ export class Host implements Effects {
 
   checkBatches(frame: Uint8Array, ranges: Uint32Array, count: number, facts: Float64Array): void {
     this.#disk.checkBatches(frame, ranges, count, facts);
+  }
+
+  /** True for a topic whose records all need a key. */
+  compacts(name: string, id: TopicId): boolean {
+    const { image } = this.node.broker;
+    const topic = id === noTopicId ? image.topicByName(name) : image.topicById(id);
+    return topic?.compacts ?? false;
   }
 
   /** Counts a refusal at the door; the counters are what tests and operators look at. */

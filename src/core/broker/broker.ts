@@ -41,6 +41,8 @@ export interface ApiRange {
 
 /** Header of a frame in the log and its padding to 8 bytes: what an append costs beside its bytes. */
 const frameOverhead = 64 + 8;
+/** How often idle producers are looked for. */
+const producerScanMs = 600_000;
 /** Partitions opened in the background per tick, so that retention reaches all of them. */
 const opensPerTick = 64;
 /** Epochs opened by one metadata entry. */
@@ -92,6 +94,7 @@ export class Broker {
   readonly #reads = new Map<number, (parts: readonly ReadOutcome[]) => void>();
   readonly #lookups = new Map<number, (outcome: ReadOutcome) => void>();
   #openCursor = 0;
+  #expireAt = 0;
 
   constructor(settings: Settings, ranges: readonly ApiRange[]) {
     this.settings = settings;
@@ -269,6 +272,10 @@ export class Broker {
     this.wall = wall;
     this.fetches.tick(now);
     this.groups.tick(now);
+    if (now >= this.#expireAt) {
+      this.#expireAt = now + producerScanMs;
+      this.partitions.expireProducers(wall - this.image.configs.brokerNumber("producer.id.expiration.ms"));
+    }
     this.#openSome();
   }
 

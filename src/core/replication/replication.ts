@@ -136,6 +136,14 @@ export class Partitions {
     return table;
   }
 
+  /** Forgets producers that wrote last before `wall`. */
+  expireProducers(wall: number): void {
+    for (const [slot, table] of this.#producers) {
+      table.expire(wall);
+      if (table.count === 0) this.#producers.delete(slot);
+    }
+  }
+
   /** Next closed slot at or after `from`, below `count`; -1 when there is none. */
   nextClosed(from: number, count: number): number {
     for (let at = from; at < count; at += 1) {

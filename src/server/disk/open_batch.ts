@@ -2,9 +2,10 @@
 // The bytes come from clients, so the output is bounded before anything is unpacked.
 
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
-import { Attribute, Codec } from "../../core/base/facts.ts";
+import { Attribute, Codec, Fact, factStride, Flaw } from "../../core/base/facts.ts";
 import { inspectedBytesMax, inspectedRatioMax } from "../../core/base/limits.ts";
 import { lz4Decompress, snappyDecompress } from "../../storage/storage.ts";
+import { checkBatch, stampCrc } from "../../wire/batch.ts";
 
 const headerBytes = 61;
 const lengthAt = 8;
@@ -25,6 +26,28 @@ export function openBatch(batch: Uint8Array): Uint8Array | null {
   new DataView(opened.buffer).setInt32(lengthAt, opened.byteLength - lengthAt - 4);
   return opened;
 }
+
+/**
+ * Completes the facts of a compressed batch by its records: the first without a key, the first that
+ * is malformed, and the times that the records really have.
+ */
+export function inspectBatch(batch: Uint8Array, facts: Float64Array, at: number): void {
+  const opened = openBatch(batch);
+  if (opened === null) {
+    facts[at + Fact.flaws] = Flaw.records;
+    facts[at + Fact.firstBadRecord] = 0;
+    return;
+  }
+  stampCrc(opened, new DataView(opened.buffer), 0);
+  checkBatch(opened, 0, opened.byteLength, inspected, 0);
+  facts[at + Fact.flaws] = inspected[Fact.flaws] ?? 0;
+  facts[at + Fact.firstBadRecord] = inspected[Fact.firstBadRecord] ?? -1;
+  facts[at + Fact.firstWithoutKey] = inspected[Fact.firstWithoutKey] ?? -1;
+  facts[at + Fact.lowestTimestamp] = inspected[Fact.lowestTimestamp] ?? -1;
+  facts[at + Fact.highestTimestamp] = inspected[Fact.highestTimestamp] ?? -1;
+}
+
+const inspected = new Float64Array(factStride);
 
 function decompress(codec: number, packed: Uint8Array, bytesMax: number): Uint8Array | null {
   switch (codec) {

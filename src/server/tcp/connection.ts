@@ -5,7 +5,7 @@
 
 import type { Socket } from "bun";
 import { assert } from "../../core/base/assert.ts";
-import { factStride } from "../../core/base/facts.ts";
+import { Attribute, Codec, Fact, factStride } from "../../core/base/facts.ts";
 import { connectionBytesInFlightMax, connectionOutputBytesMax, connectionRequestsMax } from "../../core/base/limits.ts";
 import type { Call } from "../../core/base/node_contract.ts";
 import type { ProduceRequest } from "../../../proto/kafka/00_produce.ts";
@@ -16,6 +16,7 @@ import { isRefused } from "../../wire/refusal.ts";
 import { Writer } from "../../wire/writer.ts";
 import type { Host } from "../host.ts";
 import { type AssemblyPool, FrameCutter, type FrameSink } from "./frame_cutter.ts";
+import { inspectBatch } from "../disk/open_batch.ts";
 import { Output } from "./output.ts";
 
 const produceKey = 0;
@@ -176,7 +177,27 @@ export class KafkaConnection implements FrameSink {
     }
     if (count * factStride > scratch.facts.length) scratch.facts = new Float64Array(count * factStride * 2);
     if (count > 0) this.#host.checkBatches(frame, scratch.ranges, count, scratch.facts);
+    this.#inspect(request);
     return scratch.facts;
+  }
+
+  /**
+   * A compacted topic needs a key in every record, and a compressed batch shows them only when it is
+   * opened: its facts are completed here, with a bounded output.
+   */
+  #inspect(request: ProduceRequest): void {
+    let at = 0;
+    for (const topic of request.topics) {
+      for (const { records } of topic.partitions) {
+        if (records === null) continue;
+        const flaws = scratch.facts[at + Fact.flaws] ?? 0;
+        const codec = (scratch.facts[at + Fact.attributes] ?? 0) & Attribute.codecMask;
+        if (codec !== Codec.none && flaws === 0 && this.#host.compacts(topic.name, topic.topicId)) {
+          inspectBatch(records, scratch.facts, at);
+        }
+        at += factStride;
+      }
+    }
   }
 
   /** `null` answers nothing (acks=0) but gives the request's turn away. */

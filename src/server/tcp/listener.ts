@@ -19,14 +19,28 @@ export class KafkaListener {
   readonly #options: KafkaListenerOptions;
   readonly #pool = new AssemblyPool();
   readonly #connections = new Set<KafkaConnection>();
-  readonly #listener: TCPSocketListener<KafkaConnection | undefined>;
+  /** More than one where a name means two addresses. */
+  readonly #listeners: TCPSocketListener<KafkaConnection | undefined>[];
 
   constructor(host: Host, options: KafkaListenerOptions) {
     this.#host = host;
     this.#options = options;
-    this.#listener = Bun.listen<KafkaConnection | undefined>({
-      hostname: options.hostname,
-      port: options.port,
+    const first = this.#listen(options.hostname, options.port);
+    this.#listeners = [first];
+    // `localhost` may mean ::1 to a client: a node on the loopback of one family answers on both.
+    if (options.hostname !== "127.0.0.1") return;
+    try {
+      this.#listeners.push(this.#listen("::1", first.port));
+    } catch (error) {
+      host.log("debug", "loopback-ipv6", { because: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  #listen(hostname: string, port: number): TCPSocketListener<KafkaConnection | undefined> {
+    const host = this.#host;
+    return Bun.listen<KafkaConnection | undefined>({
+      hostname,
+      port,
       socket: {
         open: (socket) => {
           if (this.#connections.size >= connectionsMax) {
@@ -37,7 +51,7 @@ export class KafkaListener {
           socket.setNoDelay(true);
           socket.setKeepAlive(true, 60_000);
           // A connection's socket carries the connection; the type only differs by "not yet".
-          const connection = new KafkaConnection(host, socket as never, this.#pool, options.advertised); // proof: data is set on the next line
+          const connection = new KafkaConnection(host, socket as never, this.#pool, this.#options.advertised); // proof: data is set on the next line
           socket.data = connection;
           this.#connections.add(connection);
         },
@@ -62,10 +76,10 @@ export class KafkaListener {
   }
 
   get address(): string {
-    return `${this.#listener.hostname}:${this.#listener.port}`;
+    return `${this.#options.hostname}:${this.port}`;
   }
   get port(): number {
-    return this.#listener.port;
+    return this.#listeners[0]?.port ?? this.#options.port;
   }
 
   /** Called about once a second. */
@@ -79,7 +93,7 @@ export class KafkaListener {
 
   /** No new connections; the ones that are there go on until `closeAll`. */
   stopAccepting(): void {
-    this.#listener.stop(false);
+    for (const listener of this.#listeners) listener.stop(false);
   }
 
   closeAll(): void {
