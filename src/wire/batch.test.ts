@@ -243,7 +243,8 @@ describe("wire: the batch check", () => {
         const facts = factsOf(bytes);
         expect(facts.every((fact) => Number.isFinite(fact))).toBe(true);
         const records = readBatch(bytes);
-        if (facts[Fact.flaws] === 0) expect(isRefused(records)).toBe(batchAttributes(view, 0) % 8 > 0);
+        if (facts[Fact.flaws] === 0)
+          expect(isRefused(records)).toBe(batchAttributes(view, 0) % 8 > 0);
       },
     );
     fc.assert(property, { seed: 5, numRuns: 20_000 });
@@ -265,7 +266,11 @@ const record: fc.Arbitrary<Required<NewRecord>> = fc.record({
   headers: fc.array(fc.record({ key: fc.string({ maxLength: 5 }), value: content }), {
     maxLength: 3,
   }),
-  timestamp: fc.oneof(fc.nat(10_000).map((ms) => now + ms), fc.maxSafeNat(), fc.constant(-1)),
+  timestamp: fc.oneof(
+    fc.nat(10_000).map((ms) => now + ms),
+    fc.maxSafeNat(),
+    fc.constant(-1),
+  ),
 });
 
 describe("wire: batches of our own", () => {

@@ -43,7 +43,9 @@ describe("wire: request headers", () => {
 
   test("wire: a header of v2 carries tags, which are skipped (Metadata v9)", () => {
     expect(headerOf([0, 3, 0, 9, 0, 0, 0, 5, 0, 0, 0])).toMatchObject({ bodyStart: 11 });
-    expect(headerOf([0, 3, 0, 9, 0, 0, 0, 5, 0, 0, 1, 7, 2, 1, 1])).toMatchObject({ bodyStart: 15 });
+    expect(headerOf([0, 3, 0, 9, 0, 0, 0, 5, 0, 0, 1, 7, 2, 1, 1])).toMatchObject({
+      bodyStart: 15,
+    });
     expect(isRefused(headerOf([0, 3, 0, 9, 0, 0, 0, 5, 0, 0]))).toBe(true);
     expect(isRefused(headerOf([0, 3, 0, 9, 0, 0, 0, 5, 0, 0, 1, 7, 9, 1]))).toBe(true);
   });
@@ -95,7 +97,12 @@ describe("wire: whole frames", () => {
         const bytes = writer.written();
         expect(frameSize(bytes, 3, bytes.length, 2000)).toBe(bytes.length - 3);
         const header = decodeRequestHeader(bytes, 7, bytes.length);
-        expect(header).toMatchObject({ apiKey: 3, apiVersion: version, correlationId: 77, clientId });
+        expect(header).toMatchObject({
+          apiKey: 3,
+          apiVersion: version,
+          correlationId: 77,
+          clientId,
+        });
       }
     }
   });

@@ -24,7 +24,7 @@ export function frameSize(bytes: Uint8Array, start: number, end: number, bytesMa
   if (end - start < frameHeadBytes) return 0;
   const high = ((bytes[start] ?? 0) << 8) | (bytes[start + 1] ?? 0);
   const low = ((bytes[start + 2] ?? 0) << 8) | (bytes[start + 3] ?? 0);
-  const length = ((high << 16) | low) | 0;
+  const length = (high << 16) | low | 0;
   if (length < 1 || length > bytesMax) return -1;
   return frameHeadBytes + length;
 }

@@ -1,26 +1,65 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { leaderEpoch, nodeId, offset, partitionIndex, ticket, topicId } from "../core/base/ids.ts";
-import { type MetadataKind, type MetadataRecord, metadataTables } from "../../proto/records/metadata.ts";
+import {
+  type MetadataKind,
+  type MetadataRecord,
+  metadataTables,
+} from "../../proto/records/metadata.ts";
 import { stampCrc } from "./batch.ts";
 import { encodeMetadata, readMetadata } from "./metadata_records.ts";
 import { buildBatch } from "./records.ts";
 
 const id = topicId("AAAAAAAAAAAAAAAAAAAABA");
-const registration = { node: nodeId(3), host: "h", port: 9092, rack: null, diskId: "d", starts: 7, ticket: ticket(2 ** 40) };
+const registration = {
+  node: nodeId(3),
+  host: "h",
+  port: 9092,
+  rack: null,
+  diskId: "d",
+  starts: 7,
+  ticket: ticket(2 ** 40),
+};
 
 /** One of each kind, with every optional part once there and once not. */
 const samples: readonly MetadataRecord[] = [
   { kind: "cluster", clusterId: "AAAAAAAAAAAAAAAAAAAAAQ" },
   { kind: "feature-level", level: 1 },
   { kind: "register", ...registration },
-  { kind: "topic", topicId: id, name: "t", partitions: 3, replicationFactor: 1, leaders: [nodeId(3)], configs: [{ name: "a", value: "1" }] },
+  {
+    kind: "topic",
+    topicId: id,
+    name: "t",
+    partitions: 3,
+    replicationFactor: 1,
+    leaders: [nodeId(3)],
+    configs: [{ name: "a", value: "1" }],
+  },
   { kind: "partitions", topicId: id, count: 9, leaders: [nodeId(1), nodeId(2)] },
   { kind: "delete-topic", topicId: id },
-  { kind: "configs", resource: 2, name: "t", changes: [{ name: "a", value: null }, { name: "b", value: "" }] },
+  {
+    kind: "configs",
+    resource: 2,
+    name: "t",
+    changes: [
+      { name: "a", value: null },
+      { name: "b", value: "" },
+    ],
+  },
   { kind: "producer-ids", first: 2 ** 50, count: 1000 },
-  { kind: "seals", topics: [{ topicId: id, partitions: [{ partition: partitionIndex(1), epoch: leaderEpoch(5), end: offset(2 ** 45) }] }] },
-  { kind: "trims", topics: [{ topicId: id, partitions: [{ partition: partitionIndex(1), offset: offset(4) }] }] },
+  {
+    kind: "seals",
+    topics: [
+      {
+        topicId: id,
+        partitions: [{ partition: partitionIndex(1), epoch: leaderEpoch(5), end: offset(2 ** 45) }],
+      },
+    ],
+  },
+  {
+    kind: "trims",
+    topics: [{ topicId: id, partitions: [{ partition: partitionIndex(1), offset: offset(4) }] }],
+  },
   { kind: "snapshot", index: 99 },
   { kind: "node", ...registration, rack: "r", incarnation: 12 },
   {
@@ -42,7 +81,10 @@ const samples: readonly MetadataRecord[] = [
   { kind: "snapshot-end", records: 5 },
 ];
 
-function read(batches: Uint8Array): { records: [number, MetadataRecord][]; refusal: string | null } {
+function read(batches: Uint8Array): {
+  records: [number, MetadataRecord][];
+  refusal: string | null;
+} {
   const records: [number, MetadataRecord][] = [];
   const refusal = readMetadata(batches, (record, index) => records.push([index, record]));
   return { records, refusal: refusal?.refusal ?? null };
@@ -74,7 +116,13 @@ describe("wire: metadata records", () => {
     const good = encodeMetadata(samples.slice(0, 2), 1, 0);
     const bad = encodeMetadata(samples.slice(2, 3), 3, 0);
     bad[bad.length - 1] = (bad.at(-1) ?? 0) ^ 1;
-    expect(read(joined(good, bad, good))).toMatchObject({ records: [[1, {}], [2, {}]], refusal: "truncated" });
+    expect(read(joined(good, bad, good))).toMatchObject({
+      records: [
+        [1, {}],
+        [2, {}],
+      ],
+      refusal: "truncated",
+    });
   });
 
   test("a batch that is cut anywhere is refused", () => {
@@ -106,13 +154,16 @@ describe("wire: metadata records", () => {
   test("no bytes make it do anything but read or refuse (any flip, CRC made right)", () => {
     const whole = encodeMetadata(samples, 1, 0);
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }), (flips) => {
-        const batch = new Uint8Array(whole);
-        for (const [at, value] of flips) if (at >= 21) batch[at] = value;
-        stampCrc(batch, new DataView(batch.buffer), 0);
-        const { records, refusal } = read(batch);
-        expect(refusal === null ? records.length : -1).toBeLessThanOrEqual(samples.length);
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        (flips) => {
+          const batch = new Uint8Array(whole);
+          for (const [at, value] of flips) if (at >= 21) batch[at] = value;
+          stampCrc(batch, new DataView(batch.buffer), 0);
+          const { records, refusal } = read(batch);
+          expect(refusal === null ? records.length : -1).toBeLessThanOrEqual(samples.length);
+        },
+      ),
       { numRuns: 2000 },
     );
   });

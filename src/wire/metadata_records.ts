@@ -86,7 +86,6 @@ export function readMetadata(
   return null;
 }
 
-
 const reader = new Reader();
 
 function decodeValue(value: Uint8Array): MetadataRecord | DecodeRefusal {

@@ -60,7 +60,11 @@ test("wire: a varint beyond its width is refused, a padded one is taken", () => 
     expect(varints.failed).toBe(!taken);
   }
   const nine = Array<number>(9).fill(0xff);
-  for (const [last, taken] of [[1, true], [2, false], [0x81, false]] as const) {
+  for (const [last, taken] of [
+    [1, true],
+    [2, false],
+    [0x81, false],
+  ] as const) {
     const varints = over([...nine, last, 0]);
     varints.int64(11);
     expect(varints.failed).toBe(!taken);

@@ -52,7 +52,10 @@ function dice(seed: number): () => number {
 function targets(seed: number): readonly Target[] {
   const writer = new Writer();
   return allVersions.map(([message, version]) => {
-    const values = fc.sample(valuesOf(message.root.spec, version), { seed, numRuns: samplesPerPair });
+    const values = fc.sample(valuesOf(message.root.spec, version), {
+      seed,
+      numRuns: samplesPerPair,
+    });
     const corpus = values.map((value) => {
       writer.reset();
       encodeMessage(message, version, writer, value);

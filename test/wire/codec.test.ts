@@ -51,7 +51,7 @@ describe("wire: bytes that no encoder made", () => {
         let reference: unknown = null;
         try {
           reference = interpretDecode(message, version, bytes);
-        } catch (error) {
+        } catch {
           expect(isRefused(decoded)).toBe(true);
           return;
         }

@@ -13,7 +13,8 @@ function fail(message: string): never {
 
 const [name = "", version = "", side, direction] = process.argv.slice(2);
 const found = Object.entries(apis).find(([each]) => each.toLowerCase() === name.toLowerCase());
-if (found === undefined) fail(`usage: bun run wire:show API VERSION; APIs: ${Object.keys(apis).join(" ")}`);
+if (found === undefined)
+  fail(`usage: bun run wire:show API VERSION; APIs: ${Object.keys(apis).join(" ")}`);
 const api: AnyApi = found[1];
 const [first, last] = api.versions;
 const chosen = Number(version === "" ? last : version);

@@ -68,7 +68,7 @@ class Oracle {
   }
 
   async ask(line: string): Promise<string> {
-    this.#child.stdin.write(`${line}\n`);
+    await this.#child.stdin.write(`${line}\n`);
     await this.#child.stdin.flush();
     const answer = await this.#lines.next();
     if (answer.done === true) throw new Error("the oracle ended");
@@ -93,7 +93,9 @@ function asJson(field: FieldSpec, value: unknown, version: number, path: string)
   if (value === null) return null;
   switch (field.kind) {
     case "array":
-      return (value as readonly unknown[]).map((one) => asJson(elementOf(field), one, version, path));
+      return (value as readonly unknown[]).map((one) =>
+        asJson(elementOf(field), one, version, path),
+      );
     case "struct": {
       const members: Record<string, unknown> = {};
       for (const [name, member] of membersOf(field)) {
@@ -114,12 +116,7 @@ function asJson(field: FieldSpec, value: unknown, version: number, path: string)
 }
 
 /** Adds to Kafka's JSON what it leaves out: tagged members that hold their default. */
-function withDefaults(
-  field: FieldSpec,
-  json: unknown,
-  version: number,
-  path: string,
-): unknown {
+function withDefaults(field: FieldSpec, json: unknown, version: number, path: string): unknown {
   if (json === null || json === undefined) return json;
   if (field.kind === "array") {
     return (json as unknown[]).map((one) => withDefaults(elementOf(field), one, version, path));

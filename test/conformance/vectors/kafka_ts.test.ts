@@ -105,7 +105,6 @@ const responses: Limits = {
 };
 const unread = new Set(["OffsetFetchResponse.errorCode"]);
 
-
 /** The record batch of oracle.ts in its words: it builds the bytes, CRC included, by itself. */
 const batch = {
   baseOffset: 0n,
@@ -165,8 +164,7 @@ const requestShapes: Readonly<Record<string, (data: Members, version: number) =>
 const responseShapes: Readonly<Record<string, (read: Members, version: number) => Members>> = {
   FindCoordinator: (read, version) =>
     version < 4 ? { ...read, ...list(read, "coordinators")[0] } : read,
-  OffsetFetch: (read, version) =>
-    version < 8 ? { ...read, ...list(read, "groups")[0] } : read,
+  OffsetFetch: (read, version) => (version < 8 ? { ...read, ...list(read, "groups")[0] } : read),
   SyncGroup: (read) => {
     expect<unknown>(read["assignment"]).toEqual({ t: [0, 7] });
     return { ...read, assignment };

@@ -128,7 +128,10 @@ const shapes: Readonly<Record<string, (data: Members, version: number) => unknow
       partitions: (topic["partitions"] as readonly number[]).map((partition) => ({ partition })),
     })),
   }),
-  Produce: (data) => ({ ...data, topicData: [{ topic: "t", partitions: [{ partition: 3, messages }] }] }),
+  Produce: (data) => ({
+    ...data,
+    topicData: [{ topic: "t", partitions: [{ partition: 3, messages }] }],
+  }),
 };
 
 /** Arrays that it writes as null when they are empty. */
@@ -147,9 +150,10 @@ function asRead(value: unknown, version: number, path: string): unknown {
     return value.map((one: unknown) => asRead(one, version, path));
   }
   if (value === null || typeof value !== "object" || value instanceof Uint8Array) return value;
-  const members = Object.entries(value).map(
-    ([name, inner]): readonly [string, unknown] => [name, asRead(inner, version, `${path}.${name}`)],
-  );
+  const members = Object.entries(value).map(([name, inner]): readonly [string, unknown] => [
+    name,
+    asRead(inner, version, `${path}.${name}`),
+  ]);
   return Object.fromEntries(members);
 }
 

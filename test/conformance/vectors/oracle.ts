@@ -49,7 +49,9 @@ export function samples(
   count: number,
 ): readonly Members[] {
   const drawn = fc.sample(valuesOf(message.root.spec, version), { seed: 7, numRuns: count });
-  return drawn.map((value) => limited(message.root.spec, value, version, message.name, limits) as Members); // proof: a root is a struct
+  return drawn.map(
+    (value) => limited(message.root.spec, value, version, message.name, limits) as Members,
+  ); // proof: a root is a struct
 }
 
 function limited(
@@ -116,7 +118,9 @@ export function toTheirs(
       return Buffer.from(value as Uint8Array);
     case "array": {
       const element = elementOf(field);
-      return (value as readonly unknown[]).map((one) => toTheirs(element, one, version, path, forms));
+      return (value as readonly unknown[]).map((one) =>
+        toTheirs(element, one, version, path, forms),
+      );
     }
     case "struct": {
       const members: Record<string, unknown> = {};

@@ -187,8 +187,16 @@ describe("wire: @platformatic/kafka", () => {
       for (const value of samples(request, version, requestLimits(api.name, version), 20)) {
         const data = toTheirs(request.root.spec, value, version, request.name, forms) as Members; // proof: a struct
         const shaped = requestShapes[api.name]?.(data, version) ?? data;
-        const bytes = their.createRequest(...(args[api.name] ?? []).map((name) => shaped[name])).buffer;
-        expectRead(request, version, bytes, value, request.name === "FetchRequest" && version === 17);
+        const bytes = their.createRequest(
+          ...(args[api.name] ?? []).map((name) => shaped[name]),
+        ).buffer;
+        expectRead(
+          request,
+          version,
+          bytes,
+          value,
+          request.name === "FetchRequest" && version === 17,
+        );
       }
     });
 
