@@ -24,9 +24,7 @@ const preallocatedMax = 4096;
 export function decoderText(root: FieldSpec, version: number, flexible: boolean): string {
   const writer = new DecoderText(version, flexible);
   const value = writer.struct(root);
-  writer.source.line(`const value = ${value};`);
-  writer.source.line("reader.position = p;");
-  writer.source.line("return value;");
+  writer.source.line(`return ${value};`);
   return [
     "function decode(reader, start, end) {",
     "  const bytes = reader.bytes, view = reader.view;",

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { requestBytesMax } from "../core/base/limits.ts";
-import { apis } from "./apis.ts";
+import { type AnyApi, apis } from "./apis.ts";
 import {
   decodeRequestHeader,
   decodeResponseHeader,
@@ -108,11 +108,12 @@ describe("wire: whole frames", () => {
   });
 
   test("wire: a response header has tags in flexible versions, except that of ApiVersions", () => {
-    for (const [api, version, bodyStart] of [
+    const cases: readonly (readonly [AnyApi, number, number])[] = [
       [apis.Heartbeat, 3, 8],
       [apis.Heartbeat, 4, 9],
       [apis.OffsetDelete, 0, 8],
-    ] as const) {
+    ];
+    for (const [api, version, bodyStart] of cases) {
       writer.reset();
       const value = { throttleTimeMs: 0, errorCode: 0, topics: [] };
       encodeResponseFrame(api, version, -2, writer, value);

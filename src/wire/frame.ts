@@ -4,7 +4,7 @@
 // versions it may expect. The client id stays an int16-length string in both request headers.
 
 import { assert } from "../core/base/assert.ts";
-import type { Fields, Message, Struct } from "../../proto/schema.ts";
+import type { Api, Fields, Struct } from "../../proto/schema.ts";
 import { type AnyApi, apiOf } from "./apis.ts";
 import { encodeMessage } from "./codec.ts";
 import { Reader } from "./reader.ts";
@@ -102,20 +102,20 @@ export function decodeResponseHeader(
   }
 }
 
-function hasResponseTags(api: AnyApi, version: number): boolean {
+function hasResponseTags(api: Pick<AnyApi, "key" | "flexible">, version: number): boolean {
   return version >= api.flexible && api.key !== apiVersionsKey;
 }
 
 /** Appends a whole frame: length, response header, body. */
-export function encodeResponseFrame<R extends Fields>(
-  api: { readonly response: Message<R> } & Omit<AnyApi, "request" | "response">,
+export function encodeResponseFrame<Q extends Fields, R extends Fields>(
+  api: Api<Q, R>,
   version: number,
   correlationId: number,
   writer: Writer,
   value: Struct<R>,
 ): void {
   const start = writer.position;
-  const tagged = version >= api.flexible && api.key !== apiVersionsKey;
+  const tagged = hasResponseTags(api, version);
   writer.reserve(start, 9);
   writer.view.setInt32(start + 4, correlationId);
   writer.bytes[start + 8] = 0;
@@ -125,8 +125,8 @@ export function encodeResponseFrame<R extends Fields>(
 }
 
 /** Appends a whole frame: length, request header, body. */
-export function encodeRequestFrame<Q extends Fields>(
-  api: { readonly request: Message<Q> } & Omit<AnyApi, "request" | "response">,
+export function encodeRequestFrame<Q extends Fields, R extends Fields>(
+  api: Api<Q, R>,
   version: number,
   correlationId: number,
   clientId: string | null,
