@@ -126,7 +126,8 @@ export interface TopicMetadata {
 }
 
 export class KafkaClient {
-  readonly #socket: Bun.Socket;
+  /** Set once, before the client is handed out. */
+  #socket: Bun.Socket | undefined;
   readonly #waiting = new Map<
     number,
     { resolve: (body: Buffer) => void; reject: (error: Error) => void }
@@ -135,37 +136,24 @@ export class KafkaClient {
   #unsent: Buffer = Buffer.alloc(0);
   #correlationId = 0;
 
-  private constructor(socket: Bun.Socket) {
-    this.#socket = socket;
-  }
-
   static async connect(address: string): Promise<KafkaClient> {
     const { hostname, port } = parseAddress(address);
-    let client: KafkaClient | undefined;
-    const socket = await Bun.connect({
+    const client = new KafkaClient();
+    client.#socket = await Bun.connect({
       hostname,
       port,
       socket: {
-        data(_, chunk) {
-          if (client !== undefined) client.#take(chunk);
-        },
-        drain() {
-          if (client !== undefined) client.#flush();
-        },
-        close() {
-          if (client !== undefined) client.#fail(new Error(`${address} closed the connection`));
-        },
-        error(_, error) {
-          if (client !== undefined) client.#fail(error);
-        },
+        data: (_, chunk) => client.#take(chunk),
+        drain: () => client.#flush(),
+        close: () => client.#fail(new Error(`${address} closed the connection`)),
+        error: (_, error) => client.#fail(error),
       },
     });
-    client = new KafkaClient(socket);
     return client;
   }
 
   close(): void {
-    this.#socket.end();
+    this.#socket?.end();
   }
 
   request(key: number, version: number, body: Uint8Array): Promise<BodyReader> {
@@ -186,7 +174,7 @@ export class KafkaClient {
 
   #flush(): void {
     if (this.#unsent.length === 0) return;
-    const taken = this.#socket.write(this.#unsent, 0, this.#unsent.length);
+    const taken = this.#socket?.write(this.#unsent, 0, this.#unsent.length) ?? 0;
     if (taken > 0) this.#unsent = this.#unsent.subarray(taken);
   }
 

@@ -181,11 +181,33 @@ async function observe(peer: Peer, client: KafkaClient, options: Options, load: 
 }
 
 /** Growth over the samples' whole time, as a share of their median. Negative = shrinking. */
-export function drift(samples: readonly Sample[], value: (sample: Sample) => number): number {
-  const times = samples.map(({ seconds }) => seconds);
-  const values = samples.map(value);
+export function drift(times: readonly number[], values: readonly number[]): number {
   const spanSeconds = (times.at(-1) ?? 0) - (times[0] ?? 0);
   return (slope(times, values) * spanSeconds) / median(values);
+}
+
+const windowSeconds = 120;
+
+/**
+ * The lowest value of each two minutes and when its window began. Memory under a collector is a saw:
+ * what it falls back to is what is kept, so a leak lifts the lows, and a collection more or less does
+ * not. A window with less than half of the samples may have missed its low and does not count.
+ */
+export function lows(
+  times: readonly number[],
+  values: readonly number[],
+): { times: number[]; values: number[] } {
+  const windows: number[][] = [];
+  for (const [index, time] of times.entries()) {
+    const window = Math.floor((time - (times[0] ?? 0)) / windowSeconds);
+    (windows[window] ??= []).push(values[index] ?? Number.NaN);
+  }
+  const fullest = Math.max(...windows.map((window) => window.length));
+  const kept = [...windows.entries()].filter(([, window]) => window.length * 2 >= fullest);
+  return {
+    times: kept.map(([window]) => window * windowSeconds),
+    values: kept.map(([, window]) => Math.min(...window)),
+  };
 }
 
 function judge({ samples, newFiles, files }: Observed, options: Options) {
@@ -193,10 +215,19 @@ function judge({ samples, newFiles, files }: Observed, options: Options) {
   const last = steady.at(-1);
   const first = steady[0];
   if (first === undefined || last === undefined) throw new Error("no sample after the warm-up");
+  const times = steady.map(({ seconds }) => seconds);
+  const rss = steady.map((sample) => sample.rssBytes);
+  const lowest = lows(times, rss);
   const drifts = {
-    disk: drift(steady, (sample) => sample.diskBytes),
-    rss: drift(steady, (sample) => sample.rssBytes),
-    descriptors: drift(steady, (sample) => sample.descriptors),
+    disk: drift(
+      times,
+      steady.map((sample) => sample.diskBytes),
+    ),
+    rss: drift(lowest.times, lowest.values),
+    descriptors: drift(
+      times,
+      steady.map((sample) => sample.descriptors),
+    ),
   };
   const writtenBytes = (last.producedRecords - first.producedRecords) * recordBytes;
   // More was written than the disk ever held: the space of old records was used again.
@@ -208,8 +239,10 @@ function judge({ samples, newFiles, files }: Observed, options: Options) {
     drift: Object.fromEntries(
       Object.entries(drifts).map(([name, value]) => [name, rounded(value)]),
     ),
+    rss_drift_of_all_samples: rounded(drift(times, rss)),
     disk_mb: [first.diskBytes, last.diskBytes, diskMax].map((bytes) => Math.round(bytes / 1e6)),
     rss_mb: [first.rssBytes, last.rssBytes].map((bytes) => Math.round(bytes / 1e6)),
+    rss_mb_lows: lowest.values.map((bytes) => Math.round(bytes / 1e6)),
     descriptors: [first.descriptors, last.descriptors],
     files,
     files_new_after_warmup: newFiles,
