@@ -77,6 +77,9 @@ assert(configTextMax * 3 <= stringBytesMax, "a setting's value fits in a string"
 export const proposalWaitMs = 15_000;
 /** What an append costs in the log beside its bytes: the frame's header, and padding to 8 bytes. */
 export const frameOverheadBytes = 64 + 8;
+/** UTF-16 units of a client or instance id that a member id begins with. */
+export const memberIdPrefixMax = 1024;
+assert((memberIdPrefixMax + 64) * 3 <= stringBytesMax, "a member id fits in a string");
 /** Requests that wait for a shard of groups to be loaded; more get a retriable code. */
 export const groupRequestsParkedMax = 10_000;
 /** Batches of a shard that wait for the disk or for their commit; more requests get a retriable code. */
@@ -90,4 +93,7 @@ export const groupLoadBytes = 1024 * 1024;
 /** A shard's log may grow by so much, or by what is alive in it, before its live records are rewritten. */
 export const groupLogGrowthMax = 16 * 1024 * 1024;
 
-assert(groupMetadataBytesMax + groupBatchBytes < batchBytesMax, "a group's metadata fits in a batch");
+assert(
+  groupMetadataBytesMax + groupBatchBytes < batchBytesMax,
+  "a group's metadata fits in a batch",
+);

@@ -16,6 +16,7 @@ import {
   Waiter,
 } from "../coordinator/coordinator.ts";
 import { type Broker, entry } from "./broker.ts";
+import { shownReason } from "./groups.ts";
 
 const rebalanceTimeoutSince = 1;
 const memberIdFirstSince = 4;
@@ -54,7 +55,7 @@ function joinRequest(call: JoinCall): JoinRequest {
       version >= rebalanceTimeoutSince ? request.rebalanceTimeoutMs : request.sessionTimeoutMs,
     protocolType: request.protocolType,
     protocols: [...protocols.values()],
-    reason: request.reason ?? "",
+    reason: shownReason(request.reason),
     takesMemberId: version >= memberIdFirstSince,
     skipsAssignment: version >= skipAssignmentSince,
   };

@@ -8,6 +8,7 @@ import { ErrorCode } from "../base/error_code.ts";
 import type { Call } from "../base/node_contract.ts";
 import type { LeavingMember } from "../coordinator/coordinator.ts";
 import { type Broker, entry } from "./broker.ts";
+import { shownReason } from "./groups.ts";
 
 const manyMembersSince = 3;
 
@@ -18,7 +19,7 @@ function plan(broker: Broker, call: Call<LeaveGroupRequest, LeaveGroupResponse>)
     ? members.map((each) => ({
         memberId: each.memberId,
         instanceId: each.groupInstanceId,
-        reason: each.reason ?? "",
+        reason: shownReason(each.reason),
       }))
     : [{ memberId, instanceId: null, reason: "" }];
   broker.groups.ask(

@@ -11,7 +11,7 @@ import { ErrorCode } from "../base/error_code.ts";
 import type { Call } from "../base/node_contract.ts";
 import type { DescribedGroup } from "../coordinator/coordinator.ts";
 import { type Broker, entry } from "./broker.ts";
-import { countdown } from "./groups.ts";
+import { countdown, shownGroupId } from "./groups.ts";
 
 const notFoundSince = 6;
 /** Without access control everything is allowed: read 3, delete 6, describe 8, describe and alter configs 10, 11. */
@@ -43,7 +43,12 @@ function plan(broker: Broker, call: DescribeCall): void {
 function described(call: DescribeCall, groupId: string, found: DescribedGroup | null): GroupAnswer {
   if (found === null) {
     if (call.version < notFoundSince) return dead(call, groupId, ErrorCode.NONE, null);
-    return dead(call, groupId, ErrorCode.GROUP_ID_NOT_FOUND, `Group ${groupId} not found.`);
+    return dead(
+      call,
+      groupId,
+      ErrorCode.GROUP_ID_NOT_FOUND,
+      `Group ${shownGroupId(groupId)} not found.`,
+    );
   }
   return {
     errorCode: ErrorCode.NONE,

@@ -9,7 +9,7 @@ import type {
 import { ErrorCode } from "../base/error_code.ts";
 import type { Call } from "../base/node_contract.ts";
 import { type Broker, entry } from "./broker.ts";
-import { countdown } from "./groups.ts";
+import { countdown, shownGroupId } from "./groups.ts";
 
 type Result = DeleteGroupsResponse["results"][number];
 
@@ -39,9 +39,9 @@ function messageOf(groupId: string, code: number): string | null {
     case ErrorCode.NONE:
       return null;
     case ErrorCode.GROUP_ID_NOT_FOUND:
-      return `Group ${groupId} not found.`;
+      return `Group ${shownGroupId(groupId)} not found.`;
     case ErrorCode.NON_EMPTY_GROUP:
-      return `Group ${groupId} has members.`;
+      return `Group ${shownGroupId(groupId)} has members.`;
     default:
       return "The coordinator of the group cannot answer now.";
   }

@@ -56,7 +56,7 @@ interface Parked {
 /** How long a batch may wait for room on the disk (Kafka: offsets.commit.timeout.ms). */
 const appendTimeoutMs = 5_000;
 /** After a failed load the next touch in the background waits so long. */
-const loadRetryMs = 1_000;
+const loadRetryMs = 5_000;
 
 /** What a client of the coordinator is told when the log says `code`. */
 export function coordinatorCode(code: number): number {

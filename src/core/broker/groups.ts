@@ -26,6 +26,7 @@ export const groupsTopic = "__consumer_offsets";
 
 type Plan = (shard: Shard, turn: Turn) => void;
 
+const shownTextMax = 255;
 /** A stream of randomness of its own: member ids. */
 const randomConcern = 2;
 
@@ -179,6 +180,18 @@ export class Groups {
       recordBytesMax: groupMetadataBytesMax,
     };
   }
+}
+
+/** A group id in a sentence: cut short, so that the sentence fits in a string of Kafka's. */
+export function shownGroupId(groupId: string): string {
+  return groupId.length <= shownTextMax
+    ? groupId
+    : `${groupId.slice(0, shownTextMax).toWellFormed()}...`;
+}
+
+/** A client's reason for the log, in the length that Kafka's clients keep to. */
+export function shownReason(reason: string | null): string {
+  return (reason ?? "").slice(0, shownTextMax).toWellFormed();
 }
 
 /** Calls `done` after as many calls of what it returns; at once when there is nothing to wait for. */

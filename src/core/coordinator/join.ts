@@ -2,7 +2,7 @@
 
 import { assert } from "../base/assert.ts";
 import { ErrorCode } from "../base/error_code.ts";
-import { groupsPerShardMax, pendingMembersPerGroupMax } from "../base/limits.ts";
+import { groupsPerShardMax, memberIdPrefixMax, pendingMembersPerGroupMax } from "../base/limits.ts";
 import type { Random } from "../base/random.ts";
 import { Alarm } from "./alarms.ts";
 import {
@@ -284,8 +284,10 @@ function replaceStatic(
 
 /** A node that starts with the seed of an earlier one gives out the ids of that one again. */
 function unusedId(random: Random, group: Group, name: string): string {
+  // Cut short, so that the id fits wherever Kafka has a string.
+  const prefix = name.slice(0, memberIdPrefixMax).toWellFormed();
   for (;;) {
-    const id = `${name}-${uuid(random)}`;
+    const id = `${prefix}-${uuid(random)}`;
     if (!group.members.has(id) && !group.pending.has(id)) return id;
   }
 }
