@@ -94,7 +94,7 @@ pub fn AppendType(comptime Store: type) type {
                 .base = batch.base,
                 .count = batch.count,
                 .high_watermark = batch.high_watermark,
-                .bytes = length,
+                .bytes = @intCast(claim.bytes.len),
                 .max_timestamp = max_timestamp,
             });
             store.stats.appends += 1;
@@ -119,11 +119,12 @@ pub fn AppendType(comptime Store: type) type {
             }
             if (refused(store)) |answer| return answer;
             if (store.streams.full()) return .too_many_streams;
-            const name: frame.StreamName = .{ .topic_id = topic_id.*, .partition = partition };
+            const name: frame.StreamName = .init(topic_id, partition, store.seed);
             const bytes = frame.bytes_of(@sizeOf(frame.StreamName));
             const claim = claim_frame(store, bytes, .state) catch |refusal|
                 return status_of(refusal);
             const id = store.streams.create(topic_id, partition).?;
+            store.survey.accounts[id].counted = 0;
             stdx.copy(claim.bytes[frame.header_bytes..], std.mem.asBytes(&name));
             var appended: abi.Appended = undefined;
             state_frame(store, claim, .{ .kind = .stream, .stream = id }, &appended);
@@ -244,6 +245,7 @@ pub fn AppendType(comptime Store: type) type {
 
         /// The change that a frame makes which is no batch, when appended and when replayed.
         pub fn apply_state(store: *Store, header: *const frame.Header, position: u64) void {
+            _ = store.changes.fetchAdd(1, .release);
             switch (header.kind) {
                 .fence => if (store.streams.get(header.stream)) |stream| {
                     stream.fence = @max(stream.fence, header.epoch);

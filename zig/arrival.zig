@@ -163,9 +163,23 @@ pub const Directory = struct {
     /// The frame lies behind all frames of its table. The caller saw that the table is not full.
     pub fn add(directory: *Directory, index: u32, id: u32, stream: *Stream, frame: Frame) void {
         const table = &directory.tables[index];
-        if (directory.extend(table, id, frame)) return;
         const link = (index << index_bits) | table.count;
+        const run = directory.add_loose(table, id, frame) orelse return;
+        if (directory.newest(stream)) |before| {
+            directory.chain(before, run, link);
+            if (frame.base < before.run.end()) stream.set("unordered", true);
+        } else {
+            stream.set("unordered", false);
+        }
+        stream.chain = link;
+        stream.chain_generation = table.generation;
+    }
+
+    /// Without a chain. The new run; null when an old one took the frame in.
+    pub fn add_loose(directory: *const Directory, table: *Table, id: u32, frame: Frame) ?*Run {
+        if (directory.extend(table, id, frame)) return null;
         const run = &table.runs[table.count];
+        table.count += 1;
         run.* = .{
             .base = frame.base,
             .max_timestamp = frame.max_timestamp,
@@ -180,15 +194,7 @@ pub const Directory = struct {
             .depth = 0,
             .frames = 1,
         };
-        if (directory.newest(stream)) |before| {
-            directory.chain(before, run, link);
-            if (frame.base < before.run.end()) stream.set("unordered", true);
-        } else {
-            stream.set("unordered", false);
-        }
-        stream.chain = link;
-        stream.chain_generation = table.generation;
-        table.count += 1;
+        return run;
     }
 
     pub fn add_state(directory: *Directory, index: u32, offset: u32) void {
@@ -197,7 +203,7 @@ pub const Directory = struct {
         table.states_count += 1;
     }
 
-    fn extend(directory: *Directory, table: *Table, id: u32, frame: Frame) bool {
+    fn extend(directory: *const Directory, table: *Table, id: u32, frame: Frame) bool {
         if (table.count == 0) return false;
         const run = &table.runs[table.count - 1];
         if (run.stream != id or run.epoch != frame.epoch) return false;

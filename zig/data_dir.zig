@@ -8,6 +8,8 @@ const crc32c = @import("crc32c.zig").crc32c;
 const io_layer = @import("io.zig");
 const limits = @import("limits.zig");
 const status = @import("status.zig");
+const reserve = @import("reserve.zig");
+const stdx = @import("stdx.zig");
 const store_zig = @import("store.zig");
 const Status = status.Status;
 
@@ -91,6 +93,8 @@ pub fn DataDirType(comptime IO: type) type {
         created: bool,
         starts: u64,
         boot_id: [16]u8,
+        reserve_buffer: PathBuffer,
+        boot_lock: stdx.Mutex,
         log: Store,
         meta: Store,
 
@@ -102,6 +106,7 @@ pub fn DataDirType(comptime IO: type) type {
             out: *abi.Opened,
         ) Status {
             var site: Site = .none;
+            dir.boot_lock = .{};
             dir.open_steps(path_bytes, options, out, &site) catch |failure| {
                 out.error_site = @backingInt(site);
                 out.error_number = dir.io.errno_last.load(.monotonic);
@@ -149,6 +154,7 @@ pub fn DataDirType(comptime IO: type) type {
             try dir.open_store(&dir.log, .log, "log", options, before, out.boot_kind);
             errdefer dir.log.deinit();
 
+            dir.make_reserve();
             site.* = .meta;
             try dir.open_store(&dir.meta, .meta, "meta", options, before, out.boot_kind);
             errdefer dir.meta.deinit();
@@ -163,6 +169,23 @@ pub fn DataDirType(comptime IO: type) type {
             dir.describe(out);
         }
 
+        /// A disk without room for it is full already.
+        fn make_reserve(dir: *DataDir) void {
+            var buffer: PathBuffer = undefined;
+            const space = dir.io.free_space(dir.root(&buffer)) catch return;
+            if (!reserve.affordable(space)) return;
+            reserve.create(&dir.io, dir.path(&buffer, "reserve", .{})) catch return;
+        }
+
+        /// The next start must know that what was written last may be gone, however this process
+        /// ends. Called by a thread of the store that failed.
+        fn record_failure(context: *anyopaque) void {
+            const dir: *DataDir = @ptrCast(@alignCast(context));
+            // A disk that takes nothing any more leaves no other trace than the lack of a clean
+            // mark.
+            dir.write_boot(BootFile.failed) catch return;
+        }
+
         fn stop_threads(dir: *DataDir) void {
             _ = dir.log.stop();
             _ = dir.meta.stop();
@@ -172,7 +195,7 @@ pub fn DataDirType(comptime IO: type) type {
             out.starts = @floatFromInt(dir.starts);
             out.log_tail = @floatFromInt(dir.log.staged.load(.seq_cst));
             out.meta_tail = @floatFromInt(dir.meta.staged.load(.seq_cst));
-            out.damaged_ranges = dir.log.damaged_ranges + dir.meta.damaged_ranges;
+            out.damaged_ranges = dir.log.damage.count + dir.meta.damage.count;
             const torn = dir.log.torn_bytes + dir.meta.torn_bytes;
             out.torn_bytes = @intCast(@min(torn, std.math.maxInt(u32)));
             out.disk_id = dir.identity.disk_id;
@@ -318,6 +341,9 @@ pub fn DataDirType(comptime IO: type) type {
         }
 
         fn write_boot(dir: *DataDir, flags: u32) io_layer.Error!void {
+            dir.boot_lock.lock();
+            defer dir.boot_lock.unlock();
+
             var record: BootFile = .{
                 .flags = flags,
                 .disk_id = dir.identity.disk_id,
@@ -379,6 +405,8 @@ pub fn DataDirType(comptime IO: type) type {
                 .flush_interval_ns = @as(u64, options.flush_interval_ms) * std.time.ns_per_ms,
                 .fill_bytes_per_s = @as(u64, options.fill_bytes_per_s_mib) << 20,
                 .retention_check_ns = @as(u64, options.retention_check_ms) * std.time.ns_per_ms,
+                .reserve = if (is_log) null else dir.path(&dir.reserve_buffer, "reserve", .{}),
+                .failed = .{ .context = dir, .call = record_failure },
             }, dir.identity, .{
                 .starts = dir.starts,
                 .tail_before = tail_before,

@@ -21,6 +21,7 @@ pub fn FilesType(comptime Store: type) type {
             file: ?io_layer.File = null,
             users: u32 = 0,
             used_last: u64 = 0,
+            mapping: ?io_layer.Mapping = null,
         };
 
         lock: stdx.Mutex = .{},
@@ -47,9 +48,7 @@ pub fn FilesType(comptime Store: type) type {
             }
             // Fewer threads than entries, and a thread holds at most two.
             const entry = victim.?;
-            if (entry.file) |file| store.io.close(file);
-            entry.file = null;
-            entry.used_last = 0;
+            close(store, entry);
             var buffer: Store.PathBuffer = undefined;
             const path = switch (kind) {
                 .segment => store.path_of(&buffer, "{d:0>10}.seg", .{slot}),
@@ -82,16 +81,51 @@ pub fn FilesType(comptime Store: type) type {
             for (&store.files.entries) |*entry| {
                 if (entry.file == null or entry.slot != slot) continue;
                 assert(entry.users == 0);
-                store.io.close(entry.file.?);
-                entry.* = .{};
+                close(store, entry);
             }
+        }
+
+        /// The slot's directory was replaced: whoever asks next opens the new file.
+        pub fn expire(store: *Store, slot: u32) void {
+            store.files.lock.lock();
+            defer store.files.lock.unlock();
+
+            for (&store.files.entries) |*entry| {
+                if (entry.file == null or entry.slot != slot or entry.kind != .directory) continue;
+                entry.generation = 0;
+                entry.used_last = 0;
+            }
+        }
+
+        fn close(store: *Store, entry: *Entry) void {
+            if (entry.mapping) |mapping| store.io.unmap(mapping);
+            if (entry.file) |file| store.io.close(file);
+            entry.* = .{};
+        }
+
+        /// A view of a sealed segment, where the options ask for it; null: read it. The segment is
+        /// pinned and the entry in use, so neither file nor view changes.
+        pub fn map(store: *Store, entry: *Entry) io_layer.Error!?io_layer.Mapping {
+            if (!store.options.mmap) return null;
+            store.lock.lock();
+            const segment = store.segments.segments[entry.slot];
+            store.lock.unlock();
+            if (segment.state != .sealed) return null;
+            store.files.lock.lock();
+            defer store.files.lock.unlock();
+
+            if (entry.mapping == null) {
+                // Behind the end of a file that somebody cut short a read would be a signal.
+                if (try store.io.size(entry.file.?) < segment.bytes) return null;
+                entry.mapping = try store.io.map_read(entry.file.?, segment.bytes);
+            }
+            return entry.mapping;
         }
 
         pub fn close_all(files: *Files, store: *Store) void {
             for (&files.entries) |*entry| {
                 assert(entry.users == 0);
-                if (entry.file) |file| store.io.close(file);
-                entry.* = .{};
+                close(store, entry);
             }
         }
     };

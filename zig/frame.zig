@@ -131,7 +131,25 @@ pub fn starts_ordered(before: u16, after: u16) bool {
 pub const StreamName = extern struct {
     topic_id: [16]u8,
     partition: u32,
-    unused: u32 = 0,
+    /// Of the fields above, seeded with the disk's: the name stands without its frame header.
+    crc: u32,
+
+    pub fn init(topic_id: *const [16]u8, partition: u32, seed: u32) StreamName {
+        var name: StreamName = .{ .topic_id = topic_id.*, .partition = partition, .crc = 0 };
+        name.crc = name.checksum(seed);
+        return name;
+    }
+
+    /// The name in a payload, if it is one.
+    pub fn of(payload: []const u8, seed: u32) ?*const StreamName {
+        if (payload.len != @sizeOf(StreamName)) return null;
+        const name: *const StreamName = @ptrCast(@alignCast(payload.ptr));
+        return if (name.crc == name.checksum(seed)) name else null;
+    }
+
+    fn checksum(name: *const StreamName, seed: u32) u32 {
+        return crc32c(seed, std.mem.asBytes(name)[0..20]);
+    }
 };
 
 pub const SegmentState = enum(u32) { log = 1, free = 2, _ };
@@ -238,6 +256,14 @@ pub const Batch = struct {
         return bytes[16] == 2;
     }
 
+    /// The batch at the start of the bytes, as its length field says; null when it does not fit.
+    pub fn bounded(bytes: []const u8) ?[]const u8 {
+        if (bytes.len < Batch.header_bytes) return null;
+        const length = @as(u64, std.mem.readInt(u32, bytes[8..12], .big)) + 12;
+        if (length < Batch.header_bytes or length > bytes.len) return null;
+        return bytes[0..@intCast(length)];
+    }
+
     pub fn sound(bytes: []const u8) bool {
         return shaped(bytes) and crc32c(0, bytes[crc_start..]) == crc(bytes);
     }
@@ -256,6 +282,28 @@ pub fn payload_valid(header: *const Header, payload: []const u8) bool {
         },
         else => return crc32c(0, payload) == header.payload_crc,
     }
+}
+
+/// A header for a (sound) batch whose own was lost. What only the lost one knew is left out.
+pub fn header_of_batch(stream: u32, generation: u32, offset: u32, batch: []const u8) Header {
+    return .{
+        .starts = 0,
+        .kind = .batch,
+        .flags = 0,
+        .crc = 0,
+        .stream = stream,
+        .epoch = Batch.leader_epoch(batch),
+        .generation = generation,
+        .offset = offset,
+        .base = Batch.base_offset(batch),
+        .high_watermark = 0,
+        .count = @intCast(Batch.offset_count(batch)),
+        .length = @intCast(batch.len),
+        .payload_crc = Batch.crc(batch),
+        .mark = mark_none,
+        .link_stream = 0,
+        .link_length = 0,
+    };
 }
 
 const testing = std.testing;

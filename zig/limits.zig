@@ -25,6 +25,8 @@ pub const streams_max: u32 = 1 << 20;
 pub const cuts_max: u32 = 1 << 16;
 /// Damaged ranges that a store remembers; beyond it, a store does not open.
 pub const damaged_ranges_max: u32 = 4096;
+/// Offsets that a batch may claim which is damaged and named only by the frame behind it.
+pub const offsets_guessed_max: i64 = 1 << 24;
 /// Reader threads of one store, and requests in flight.
 pub const readers_max: u32 = 16;
 pub const read_slots_max: u32 = 4096;
@@ -32,6 +34,8 @@ pub const read_slots_max: u32 = 4096;
 pub const read_piece_bytes: u32 = 1 << 20;
 /// Completions of a store that nobody has polled yet, beside those of its read requests.
 pub const events_max: u32 = 1024;
+/// Places of sequential readers in sealed segments.
+pub const places_max: u32 = 1024;
 /// Open files of segments and directories that readers share.
 pub const files_cached_max: u32 = 64;
 /// Bytes of a segment kept for state frames when no further segment can be had.

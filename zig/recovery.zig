@@ -11,10 +11,12 @@
 
 const std = @import("std");
 const assert = std.debug.assert;
+const checkpoint_zig = @import("checkpoint.zig");
+const damage_zig = @import("damage.zig");
 const frame = @import("frame.zig");
 const io_layer = @import("io.zig");
 const limits = @import("limits.zig");
-const scan_zig = @import("scan.zig");
+const replay_zig = @import("replay.zig");
 const segments = @import("segments.zig");
 const slots = @import("slots.zig");
 
@@ -22,20 +24,26 @@ pub fn RecoveryType(comptime Store: type) type {
     return struct {
         const Recovery = @This();
         const Slots = slots.SlotsType(Store);
-        const Scan = scan_zig.ScanType(Store.Io);
+        const Replay = Store.Replay;
+        const Scan = Replay.Scan;
         const OpenError = Store.OpenError;
 
         const Bad = struct { position: u64, end: u64 };
 
         store: *Store,
+        /// Frames below are covered by the checkpoint.
+        checkpoint: u64 = 0,
         /// Everything below is durable.
         durable: u64 = 0,
         /// Behind the last good frame.
         end: u64 = 0,
+        /// The highest position that the medium refused to give.
+        unreadable: u64 = 0,
         bads: [limits.damaged_ranges_max]Bad = undefined,
         bads_count: u32 = 0,
-        link_stream: u32 = 0,
-        link_length: u32 = 0,
+        link: replay_zig.Link = .{},
+        /// The last segment ends with its padding frame.
+        padded: bool = false,
 
         pub fn run(store: *Store) OpenError!void {
             const recovery = std.heap.page_allocator.create(Recovery) catch return error.OutOfMemory;
@@ -43,11 +51,13 @@ pub fn RecoveryType(comptime Store: type) type {
 
             recovery.* = .{ .store = store };
             try recovery.find_files();
-            if (store.segments.live_count == 0) return recovery.first_segment();
-            recovery.durable = store.start.tail_before;
+            try recovery.read_checkpoint();
+            if (store.segments.live_count == 0) return recovery.open_first();
+            try recovery.find_directories();
+            recovery.durable = @max(store.start.tail_before, recovery.checkpoint);
             try recovery.find_end();
             try recovery.judge();
-            try recovery.replay();
+            try recovery.replay_all();
             try recovery.finish();
         }
 
@@ -78,51 +88,174 @@ pub fn RecoveryType(comptime Store: type) type {
             const segment = &store.segments.segments[slot];
             if (segment.state != .preparing) return;
             var buffer: Store.PathBuffer = undefined;
-            const file = try store.io.open(store.path_of(&buffer, "{d:0>10}.seg", .{slot}), .read_write);
-            defer if (segment.file == null) store.io.close(file);
+            const path = store.path_of(&buffer, "{d:0>10}.seg", .{slot});
+            const file = try store.io.open(path, .read_write);
+            defer store.io.close(file);
 
             segment.state = .foreign;
             const size = try store.io.size(file);
             segment.bytes = @intCast(@min(size, std.math.maxInt(u32)));
             switch (try Slots.read_header(store, file)) {
                 .good => |header| {
-                    const ours = std.mem.eql(u8, &header.disk_id, &store.identity.disk_id) and
-                        header.slot == slot and
-                        header.store == @backingInt(store.options.which);
-                    if (!ours) return;
+                    if (!std.mem.eql(u8, &header.disk_id, &store.identity.disk_id)) return;
+                    if (header.slot != slot) return;
+                    if (header.store != @backingInt(store.options.which)) return;
+                    segment.filled = segment.bytes;
                     if (header.state == .free) {
                         segment.state = .free;
                         return;
                     }
-                    segment.state = .closed;
-                    segment.generation = header.generation;
-                    segment.first_position = header.first_position;
-                    segment.bytes = @intCast(header.segment_bytes);
-                    segment.file = file;
-                    store.segments.live_add(slot);
+                    try recovery.add_live(slot, .{
+                        .slot = slot,
+                        .generation = header.generation,
+                        .first_position = header.first_position,
+                        .used = 0,
+                        .bytes = @intCast(header.segment_bytes),
+                    });
                 },
+                // Made by a start or a roll that ended before the header was there; or the
+                // header is lost, which the checkpoint will tell.
                 .empty => segment.state = .free,
                 .newer => return error.Format,
                 .bad => {},
             }
         }
 
-        fn first_segment(recovery: *Recovery) OpenError!void {
+        fn add_live(recovery: *Recovery, slot: u32, listed: checkpoint_zig.Listed) OpenError!void {
             const store = recovery.store;
-            const slot = store.segments.first_in(.free) orelse store.segments.first_absent().?;
-            const segment = store.segments.at(slot);
-            segment.state = .preparing;
-            segment.generation = 1;
-            segment.first_position = 0;
-            segment.bytes = store.options.segment_bytes;
-            try Slots.prepare(store, slot);
+            // Two files for one generation: one of them was given up while it was made ready.
+            if (store.segments.by_generation(listed.generation)) |other| {
+                if (try recovery.has_frames(slot, listed)) {
+                    store.segments.live_remove(other);
+                    store.segments.segments[other].state = .free;
+                } else {
+                    store.segments.segments[slot].state = .free;
+                    return;
+                }
+            }
+            const segment = &store.segments.segments[slot];
+            segment.state = .closed;
+            segment.generation = listed.generation;
+            segment.first_position = listed.first_position;
+            segment.bytes = listed.bytes;
+            segment.used = frame.segment_header_bytes;
             store.segments.live_add(slot);
-            recovery.end = frame.segment_header_bytes;
-            recovery.open_at(slot, frame.segment_header_bytes);
         }
 
-        fn scan_of(recovery: *Recovery, segment: *const segments.Segment, offset: u32) Scan {
+        fn has_frames(recovery: *Recovery, slot: u32, listed: checkpoint_zig.Listed) OpenError!bool {
             const store = recovery.store;
+            var buffer: Store.PathBuffer = undefined;
+            const path = store.path_of(&buffer, "{d:0>10}.seg", .{slot});
+            const file = store.io.open(path, .read) catch |failure| {
+                return if (failure == error.NotFound) false else failure;
+            };
+            defer store.io.close(file);
+
+            var block: [frame.header_bytes]u8 align(8) = @splat(0);
+            _ = try store.io.pread(file, &block, frame.segment_header_bytes);
+            const header = frame.as_header(&block);
+            return header.valid(store.seed, listed.generation, frame.segment_header_bytes);
+        }
+
+        fn read_checkpoint(recovery: *Recovery) OpenError!void {
+            const store = recovery.store;
+            const position = try Store.Checkpoint.read(store, recovery, listed_segment);
+            recovery.checkpoint = position orelse 0;
+            if (position != null) return;
+            // Without one, every segment from the first on has to be there.
+            for (store.segments.live[0..store.segments.live_count], 1..) |slot, generation| {
+                if (store.segments.segments[slot].generation != generation) return error.Damaged;
+            }
+        }
+
+        /// A segment that was live when the checkpoint was taken. Since then it may have been
+        /// recycled, which its header says; otherwise its file or header is lost.
+        fn listed_segment(
+            recovery: *Recovery,
+            listed: checkpoint_zig.Listed,
+        ) Store.Checkpoint.ReadError!void {
+            const store = recovery.store;
+            if (store.segments.by_generation(listed.generation) != null) return;
+            if (listed.slot >= store.segments.segments.len) return error.Damaged;
+            const segment = store.segments.at(listed.slot);
+            switch (segment.state) {
+                .absent => {},
+                // Its own header says that it is free, or there is none.
+                .free => if (!(recovery.has_frames(listed.slot, listed) catch false) or
+                    recovery.says_free(listed.slot)) return,
+                .foreign => if (!(recovery.has_frames(listed.slot, listed) catch false)) return,
+                // Already the next life of the slot.
+                else => return,
+            }
+            recovery.add_live(listed.slot, listed) catch |failure| return switch (failure) {
+                error.OutOfMemory => error.OutOfMemory,
+                error.Format => error.Format,
+                error.Damaged => error.Damaged,
+                else => |other| @as(io_layer.Error, @errorCast(other)),
+            };
+            segment.used = listed.used;
+        }
+
+        fn says_free(recovery: *Recovery, slot: u32) bool {
+            const store = recovery.store;
+            var buffer: Store.PathBuffer = undefined;
+            const path = store.path_of(&buffer, "{d:0>10}.seg", .{slot});
+            const file = store.io.open(path, .read) catch return false;
+            defer store.io.close(file);
+
+            const judged = Slots.read_header(store, file) catch return false;
+            return switch (judged) {
+                .good => |header| header.state == .free,
+                else => false,
+            };
+        }
+
+        /// Segments whose sorted directory is whole need no walk.
+        fn find_directories(recovery: *Recovery) OpenError!void {
+            const store = recovery.store;
+            const table = &store.segments;
+            for (table.live[0..table.live_count]) |slot| {
+                const segment = &table.segments[slot];
+                if (recovery.find_directory(slot)) {
+                    segment.state = .sealed;
+                    continue;
+                } else |failure| switch (failure) {
+                    error.NotFound, error.Damaged => {},
+                    else => |other| return other,
+                }
+                try recovery.open_file(slot);
+            }
+        }
+
+        /// Null as file: a closed segment whose file is lost.
+        fn open_file(recovery: *Recovery, slot: u32) OpenError!void {
+            const store = recovery.store;
+            const segment = &store.segments.segments[slot];
+            var buffer: Store.PathBuffer = undefined;
+            const path = store.path_of(&buffer, "{d:0>10}.seg", .{slot});
+            segment.file = store.io.open(path, .read_write) catch |failure| {
+                if (failure == error.NotFound) return;
+                return failure;
+            };
+        }
+
+        fn find_directory(recovery: *Recovery, slot: u32) Store.Sealed.Reader.Error!void {
+            const store = recovery.store;
+            const segment = &store.segments.segments[slot];
+            const entry = try Store.Files.acquire(store, .directory, slot, segment.generation);
+            defer Store.Files.release(store, entry);
+
+            var walk = try Store.Sealed.HeaderWalk.init(store, slot, segment.generation, entry.file.?);
+            for (0..walk.file.damages_count) |nth| {
+                const range = try walk.damage(@intCast(nth));
+                if (!store.damage.add(range)) return error.Damaged;
+            }
+            segment.used = walk.file.used;
+        }
+
+        fn scan_of(recovery: *Recovery, slot: u32, offset: u32) Scan {
+            const store = recovery.store;
+            const segment = &store.segments.segments[slot];
             return .{
                 .io = store.io,
                 .file = segment.file.?,
@@ -143,16 +276,23 @@ pub fn RecoveryType(comptime Store: type) type {
         /// From the durable position on: the highest mark, the bad ranges, the last good frame.
         fn find_end(recovery: *Recovery) OpenError!void {
             const store = recovery.store;
+            const table = &store.segments;
             recovery.end = recovery.durable;
-            for (store.segments.live[0..store.segments.live_count]) |slot| {
-                const segment = &store.segments.segments[slot];
-                const end = segment.first_position + segment.bytes;
-                if (end <= recovery.end) continue;
+            for (table.live[0..table.live_count]) |slot| {
+                const segment = &table.segments[slot];
+                if (segment.first_position + segment.bytes <= recovery.end) continue;
+                if (segment.state == .sealed) {
+                    // Sealed means durable, also when the checkpoint is older.
+                    recovery.durable = @max(recovery.durable, segment.end_position());
+                    recovery.end = @max(recovery.end, segment.end_position());
+                    continue;
+                }
+                if (segment.file == null) continue;
                 var start: u32 = frame.segment_header_bytes;
                 if (recovery.end > segment.first_position + start) {
                     start = @intCast(recovery.end - segment.first_position);
                 }
-                var scan = recovery.scan_of(segment, start);
+                var scan = recovery.scan_of(slot, start);
                 while (true) {
                     switch (scan.next()) {
                         .frame => |header| recovery.meet(segment, header),
@@ -163,7 +303,10 @@ pub fn RecoveryType(comptime Store: type) type {
                         .end => break,
                     }
                 }
+                recovery.unreadable = @max(recovery.unreadable, scan.unreadable orelse 0);
             }
+            // What cannot be read may be anything: neither a torn tail nor its absence.
+            if (recovery.unreadable > 0 and recovery.unreadable >= recovery.durable) return error.Io;
         }
 
         fn meet(recovery: *Recovery, segment: *const segments.Segment, header: *const frame.Header) void {
@@ -179,24 +322,20 @@ pub fn RecoveryType(comptime Store: type) type {
             recovery.bads_count += 1;
         }
 
-        /// Cuts what may be cut; what stays in `bads` is damage.
+        /// Finds where the log ends.
         fn judge(recovery: *Recovery) OpenError!void {
             const store = recovery.store;
             try recovery.check_payloads();
             std.mem.sort(Bad, recovery.bads[0..recovery.bads_count], {}, bad_before);
-            for (recovery.bads[0..recovery.bads_count], 0..) |bad, index| {
+            for (recovery.bads[0..recovery.bads_count]) |bad| {
                 if (bad.position < recovery.durable) continue;
                 if (recovery.good_behind(bad.end) and !store.start.power_cut) continue;
                 store.torn_bytes += recovery.end - bad.position;
                 recovery.end = bad.position;
-                recovery.bads_count = @intCast(index);
                 break;
             }
-            // Synced frames that are no longer there.
-            if (recovery.end < recovery.durable) {
-                try recovery.add_bad(recovery.end, recovery.durable);
-                recovery.end = recovery.durable;
-            }
+            // Synced frames that are no longer there: their place stays.
+            recovery.end = @max(recovery.end, recovery.durable);
         }
 
         fn bad_before(_: void, a: Bad, b: Bad) bool {
@@ -208,7 +347,7 @@ pub fn RecoveryType(comptime Store: type) type {
             var at = position;
             for (recovery.bads[0..recovery.bads_count]) |bad| {
                 if (bad.position > at) return true;
-                if (bad.end > at and bad.position <= at) at = bad.end;
+                at = @max(at, bad.end);
             }
             return at < recovery.end;
         }
@@ -216,23 +355,25 @@ pub fn RecoveryType(comptime Store: type) type {
         /// Beyond the durable position also the payloads are in doubt.
         fn check_payloads(recovery: *Recovery) OpenError!void {
             const store = recovery.store;
-            for (store.segments.live[0..store.segments.live_count]) |slot| {
-                const segment = &store.segments.segments[slot];
+            const table = &store.segments;
+            for (table.live[0..table.live_count]) |slot| {
+                const segment = &table.segments[slot];
+                if (segment.state == .sealed or segment.file == null) continue;
                 const end = @min(recovery.end, segment.first_position + segment.bytes);
                 if (end <= recovery.durable) continue;
                 var start: u32 = frame.segment_header_bytes;
                 if (recovery.durable > segment.first_position + start) {
                     start = @intCast(recovery.durable - segment.first_position);
                 }
-                var scan = recovery.scan_of(segment, start);
+                var scan = recovery.scan_of(slot, start);
                 while (segment.first_position + scan.offset < end) {
                     switch (scan.next()) {
-                        .frame => |header| {
-                            const copy = header.*;
-                            const payload = scan.payload_at(copy.offset, copy.length);
-                            if (frame.payload_valid(&copy, payload)) continue;
-                            const position = segment.first_position + copy.offset;
-                            try recovery.add_bad(position, position + copy.frame_bytes());
+                        .frame => |found| {
+                            const header = found.*;
+                            const payload = scan.payload_at(header.offset, header.length);
+                            if (frame.payload_valid(&header, payload)) continue;
+                            const position = segment.first_position + header.offset;
+                            try recovery.add_bad(position, position + header.frame_bytes());
                         },
                         .bad => {},
                         .end => break,
@@ -242,22 +383,22 @@ pub fn RecoveryType(comptime Store: type) type {
         }
 
         /// Rebuilds directories and streams up to the end.
-        fn replay(recovery: *Recovery) OpenError!void {
+        fn replay_all(recovery: *Recovery) OpenError!void {
             const store = recovery.store;
             const table = &store.segments;
             var nth: u32 = 0;
             while (nth < table.live_count) {
                 const slot = table.live[nth];
                 const segment = &table.segments[slot];
-                if (segment.first_position >= recovery.end) {
+                if (segment.state != .sealed and segment.first_position >= recovery.end) {
                     recovery.unused(slot);
                     continue;
                 }
                 nth += 1;
-                const index = store.directory.take() orelse return error.Damaged;
-                _ = store.directory.assign(index, segment.generation, slot, segment.first_position);
-                segment.table = index;
-                try recovery.replay_segment(slot);
+                switch (segment.state) {
+                    .sealed => try recovery.replay_sealed(slot),
+                    else => try recovery.replay_walked(slot, nth == table.live_count),
+                }
             }
         }
 
@@ -266,95 +407,108 @@ pub fn RecoveryType(comptime Store: type) type {
             const store = recovery.store;
             const segment = &store.segments.segments[slot];
             store.segments.live_remove(slot);
-            store.io.close(segment.file.?);
+            if (segment.file) |file| store.io.close(file);
             segment.file = null;
             segment.state = .free;
         }
 
-        fn replay_segment(recovery: *Recovery, slot: u32) OpenError!void {
+        fn replay_of(recovery: *Recovery, slot: u32, scan: Scan) Replay {
+            return .{
+                .store = recovery.store,
+                .slot = slot,
+                .scan = scan,
+                .from = recovery.checkpoint,
+                .end = recovery.end,
+            };
+        }
+
+        fn replay_sealed(recovery: *Recovery, slot: u32) OpenError!void {
             const store = recovery.store;
             const segment = &store.segments.segments[slot];
-            var scan = recovery.scan_of(segment, frame.segment_header_bytes);
-            segment.used = frame.segment_header_bytes;
-            while (segment.first_position + scan.offset < recovery.end) {
-                switch (scan.next()) {
-                    .frame => |found| {
-                        const header = found.*;
-                        segment.used = header.offset + header.frame_bytes();
-                        const position = segment.first_position + header.offset;
-                        if (recovery.is_bad(position)) continue;
-                        try recovery.apply(segment, &header, &scan);
-                    },
-                    .bad => |bad| try recovery.damage(segment, bad.offset, bad.end),
-                    .end => break,
-                }
+            if (segment.end_position() <= recovery.checkpoint) return;
+            store.checkpoint.sealed_since += 1;
+            try recovery.open_file(slot);
+            if (segment.file == null) return recovery.lost(slot, frame.segment_header_bytes);
+            defer {
+                store.io.close(segment.file.?);
+                segment.file = null;
             }
+
+            var replay = recovery.replay_of(slot, recovery.scan_of(slot, frame.segment_header_bytes));
+            const entry = try Store.Files.acquire(store, .directory, slot, segment.generation);
+            defer Store.Files.release(store, entry);
+
+            var walk = Store.Sealed.HeaderWalk.init(store, slot, segment.generation, entry.file.?) catch
+                return error.Damaged;
+            replay.run_sealed(&walk) catch |failure| switch (failure) {
+                error.Damaged => {
+                    // The segment itself says it all.
+                    segment.directory_damaged = true;
+                    replay.scan = recovery.scan_of(slot, frame.segment_header_bytes);
+                    try replay.run();
+                },
+                else => |other| return other,
+            };
         }
 
-        fn is_bad(recovery: *const Recovery, position: u64) bool {
-            for (recovery.bads[0..recovery.bads_count]) |bad| {
-                if (position >= bad.position and position < bad.end) return true;
-            }
-            return false;
-        }
-
-        fn damage(recovery: *Recovery, segment: *segments.Segment, offset: u32, end: u32) OpenError!void {
-            _ = segment;
-            _ = offset;
-            _ = end;
-            recovery.store.damaged_ranges += 1;
-        }
-
-        fn apply(
-            recovery: *Recovery,
-            segment: *const segments.Segment,
-            header: *const frame.Header,
-            scan: *Scan,
-        ) OpenError!void {
+        fn replay_walked(recovery: *Recovery, slot: u32, last: bool) OpenError!void {
             const store = recovery.store;
-            recovery.link_stream = header.stream;
-            recovery.link_length = header.length;
-            switch (header.kind) {
-                .batch => {
-                    const stream = store.streams.get(header.stream) orelse return;
-                    const payload = scan.payload_at(header.offset, frame.Batch.header_bytes);
-                    const max_timestamp = frame.Batch.max_timestamp(payload);
-                    if (store.directory.tables[segment.table].full()) return error.Damaged;
-                    store.directory.add(segment.table, header.stream, stream, .{
-                        .epoch = header.epoch,
-                        .base = header.base,
-                        .count = header.count,
-                        .offset = header.offset,
-                        .bytes = header.frame_bytes(),
-                        .max_timestamp = max_timestamp,
-                    });
-                    stream.apply_batch(.{
-                        .epoch = header.epoch,
-                        .base = header.base,
-                        .count = header.count,
-                        .high_watermark = header.high_watermark,
-                        .bytes = header.length,
-                        .max_timestamp = max_timestamp,
-                    });
-                    stream.fence = @max(stream.fence, header.epoch);
-                },
-                .padding => {
-                    recovery.link_stream = 0;
-                    recovery.link_length = 0;
-                },
-                else => {
-                    store.directory.add_state(segment.table, header.offset);
-                    const position = segment.first_position + header.offset;
-                    if (header.kind == .stream) {
-                        const payload = scan.payload_at(header.offset, header.length);
-                        const name: *const frame.StreamName = @ptrCast(@alignCast(payload));
-                        _ = store.streams.place(header.stream, &name.topic_id, name.partition);
-                        return;
-                    }
-                    if (header.kind == .truncate and store.cuts.full()) return error.Damaged;
-                    Store.Append.apply_state(store, header, position);
-                },
+            const segment = &store.segments.segments[slot];
+            if (segment.file == null) {
+                return recovery.lost(slot, frame.segment_header_bytes);
             }
+            const index = store.directory.take() orelse return error.Damaged;
+            _ = store.directory.assign(index, segment.generation, slot, segment.first_position);
+            segment.table = index;
+            segment.used = frame.segment_header_bytes;
+            var replay = recovery.replay_of(slot, recovery.scan_of(slot, frame.segment_header_bytes));
+            if (!last) replay.scan.window = segment.bytes;
+            try replay.run();
+            recovery.link = replay.link;
+            recovery.padded = replay.scan.finished;
+            if (replay.scan.finished) return;
+            // Frames up to here are known to have been written; the padding frame, too, if
+            // another segment follows.
+            const known = if (last)
+                @min(recovery.end - segment.first_position, segment.bytes)
+            else
+                segment.bytes;
+            if (segment.used < known) {
+                try recovery.lost(slot, segment.used);
+                segment.used = @intCast(known);
+                recovery.link = .{};
+            }
+            if (!last) try recovery.seal_early(slot);
+        }
+
+        /// Nobody knows whose frames lay there.
+        fn lost(recovery: *Recovery, slot: u32, offset: u32) OpenError!void {
+            const store = recovery.store;
+            const segment = &store.segments.segments[slot];
+            const known = store.damage.add(.{
+                .position = segment.first_position + offset,
+                .end = @max(segment.end_position(), segment.first_position + offset + 1),
+                .first_offset = 0,
+                .end_offset = damage_zig.end_unknown,
+                .stream = 0,
+                .segment = slot,
+            });
+            if (!known) return error.Damaged;
+        }
+
+        /// When many directories are gone their segments cannot all wait in memory.
+        fn seal_early(recovery: *Recovery, slot: u32) OpenError!void {
+            const store = recovery.store;
+            if (store.segments.count_in(.closed) < limits.segments_unsealed_max) return;
+            const segment = &store.segments.segments[slot];
+            const settler = &store.settler;
+            const table = &store.directory.tables[segment.table];
+            try Store.Sealed.write(store, slot, table, settler.order, settler.buffer);
+            store.directory.release(segment.table);
+            segment.table = segments.table_none;
+            segment.state = .sealed;
+            store.io.close(segment.file.?);
+            segment.file = null;
         }
 
         /// The tail goes on where the last good frame ends, and is synced before anybody is told
@@ -362,13 +516,61 @@ pub fn RecoveryType(comptime Store: type) type {
         fn finish(recovery: *Recovery) OpenError!void {
             const store = recovery.store;
             const table = &store.segments;
+            for (table.live[0..table.live_count]) |slot| {
+                if (table.segments[slot].file) |file| try store.io.sync_data(file);
+            }
+            if (table.live_count == 0) return recovery.open_first();
             const slot = table.live[table.live_count - 1];
             const segment = &table.segments[slot];
-            const offset: u32 = @intCast(recovery.end - segment.first_position);
-            for (table.live[0..table.live_count]) |live| {
-                if (table.segments[live].file) |file| try store.io.sync_data(file);
+            const full = recovery.padded or
+                recovery.end >= segment.first_position + segment.bytes;
+            if (segment.state == .closed and segment.file != null and !full) {
+                return recovery.open_at(slot, @intCast(recovery.end - segment.first_position));
             }
-            recovery.open_at(slot, offset);
+            return recovery.open_behind(segment.*);
+        }
+
+        fn open_first(recovery: *Recovery) OpenError!void {
+            recovery.end = @max(recovery.end, recovery.checkpoint);
+            // Everything is gone that the checkpoint or the last tail speaks of.
+            if (@max(recovery.end, recovery.store.start.tail_before) > frame.segment_header_bytes) {
+                return error.Damaged;
+            }
+            return recovery.open_new(1, 0);
+        }
+
+        /// The segment behind the last one: that is full, sealed, or lost.
+        fn open_behind(recovery: *Recovery, last: segments.Segment) OpenError!void {
+            var generation = last.generation + 1;
+            var first_position = last.first_position + last.bytes;
+            const bytes = recovery.store.options.segment_bytes;
+            while (first_position + bytes <= recovery.end) {
+                generation += 1;
+                first_position += bytes;
+            }
+            return recovery.open_new(generation, first_position);
+        }
+
+        fn open_new(recovery: *Recovery, generation: u32, first_position: u64) OpenError!void {
+            const store = recovery.store;
+            const slot = store.segments.first_in(.free) orelse store.segments.first_absent() orelse
+                return error.NoSpace;
+            const segment = store.segments.at(slot);
+            segment.* = .none;
+            segment.state = .preparing;
+            segment.generation = generation;
+            segment.first_position = first_position;
+            segment.bytes = store.options.segment_bytes;
+            try Slots.prepare(store, slot);
+            store.segments.live_add(slot);
+            const start = first_position + frame.segment_header_bytes;
+            if (recovery.end > start) {
+                segment.used = @intCast(recovery.end - first_position);
+                try recovery.lost(slot, frame.segment_header_bytes);
+            }
+            recovery.end = @max(recovery.end, start);
+            recovery.link = .{};
+            recovery.open_at(slot, @intCast(recovery.end - first_position));
         }
 
         fn open_at(recovery: *Recovery, slot: u32, offset: u32) void {
@@ -390,8 +592,9 @@ pub fn RecoveryType(comptime Store: type) type {
             store.directory.tables[segment.table].ring_cursor = 0;
             store.ring.begin(offset);
             store.open_slot = slot;
-            store.link_stream = recovery.link_stream;
-            store.link_length = recovery.link_length;
+            store.link_stream = recovery.link.stream;
+            store.link_length = recovery.link.length;
+            store.recovered_end = recovery.end;
             store.staged.store(recovery.end, .seq_cst);
             store.written.store(recovery.end, .seq_cst);
             store.durable.store(recovery.end, .seq_cst);

@@ -48,10 +48,15 @@ pub const Segment = struct {
     file: ?io.File,
     /// Bytes of the file that have been written at least once.
     filled: u32,
+    /// Count of checkpoints when it became free.
+    freed_at: u32,
     /// One live range, as the index of its stream header; all headers below are dead.
     witness: u32,
-    /// Stream headers in the sorted directory.
-    streams_count: u32,
+    /// The stream of that range and its end, to look again without reading.
+    witness_stream: u32,
+    witness_end: i64,
+    /// A block of the sorted directory is not what was written: it must be built again.
+    directory_damaged: bool,
 
     pub const none: Segment = .{
         .state = .absent,
@@ -64,8 +69,11 @@ pub const Segment = struct {
         .pins = 0,
         .file = null,
         .filled = 0,
+        .freed_at = 0,
         .witness = 0,
-        .streams_count = 0,
+        .witness_stream = 0,
+        .witness_end = 0,
+        .directory_damaged = false,
     };
 
     pub fn end_position(segment: *const Segment) u64 {

@@ -18,6 +18,8 @@ const abi = @import("abi_types.zig");
 const arrival = @import("arrival.zig");
 const bell = @import("bell.zig");
 const crc32c = @import("crc32c.zig").crc32c;
+const damage = @import("damage.zig");
+const search = @import("search.zig");
 const cuts = @import("cuts.zig");
 const frame = @import("frame.zig");
 const io_layer = @import("io.zig");
@@ -47,6 +49,12 @@ pub const Options = struct {
     retention_check_ns: u64 = 10 * std.time.ns_per_s,
     segments_max: u32 = limits.segments_max,
     directory_entries_max: u32 = limits.directory_entries_max,
+    /// The file that makes room on a full disk.
+    reserve: ?[:0]const u8 = null,
+    /// Told once when the store has failed, by one of its threads.
+    failed: ?Failed = null,
+    /// Unix time for a store without a clock of its own: tests.
+    wall_ms: ?*const std.atomic.Value(i64) = null,
     /// Without threads somebody calls the steps.
     threads: bool = true,
 };
@@ -72,6 +80,11 @@ pub const Start = struct {
     power_cut: bool,
 };
 
+pub const Failed = struct {
+    context: *anyopaque,
+    call: *const fn (context: *anyopaque) void,
+};
+
 pub const Wake = *const fn () callconv(.c) void;
 
 pub fn StoreType(comptime IO: type) type {
@@ -83,8 +96,15 @@ pub fn StoreType(comptime IO: type) type {
         pub const Writer = @import("writer.zig").WriterType(Store);
         pub const Reader = @import("reader.zig").ReaderType(Store);
         pub const Settler = @import("settler.zig").SettlerType(Store);
+        pub const Replay = @import("replay.zig").ReplayType(Store);
+        pub const Checkpoint = @import("checkpoint.zig").CheckpointType(Store);
+        pub const Recycle = @import("recycle.zig").RecycleType(Store);
+        pub const Survey = @import("survey.zig").SurveyType(Store);
+        pub const Fill = @import("fill.zig").FillType(Store);
+        pub const Reserve = @import("reserve.zig").ReserveType(Store);
         pub const Recovery = @import("recovery.zig").RecoveryType(Store);
         pub const Files = @import("files.zig").FilesType(Store);
+        pub const Sealed = @import("sealed.zig").SealedType(Store);
         pub const Snapshots = @import("snapshot.zig").SnapshotsType(Store);
 
         io: *IO,
@@ -122,8 +142,22 @@ pub fn StoreType(comptime IO: type) type {
         writer: Writer,
         reader: Reader,
         settler: Settler,
+        checkpoint: Checkpoint,
+        recycle: Recycle,
+        survey: Survey,
+        fill: Fill,
+        reserve_file: Reserve,
+        /// Trims, cuts and deletions so far: the recycler looks again when it moved.
+        changes: std.atomic.Value(u64),
+        /// The tail that the start found.
+        recovered_end: u64,
         files: Files,
         snapshots: Snapshots,
+        damage: damage.Table,
+        places: search.Places,
+        /// Where the newest damage that a reader met lies: it is told once.
+        damage_position: u64,
+        counters: Counters,
 
         wake_lock: stdx.Mutex,
         wake: ?Wake,
@@ -135,12 +169,18 @@ pub fn StoreType(comptime IO: type) type {
 
         stats: abi.Stats,
         torn_bytes: u64,
-        damaged_ranges: u32,
 
         writer_bell: bell.Bell,
         settler_bell: bell.Bell,
         readers_condition: stdx.Condition,
         threads: [limits.readers_max + 2]?std.Thread,
+
+        /// Counted without the lock.
+        pub const Counters = struct {
+            damaged_frames: std.atomic.Value(u64) = .init(0),
+            headers_rebuilt: std.atomic.Value(u64) = .init(0),
+            cold_bytes: std.atomic.Value(u64) = .init(0),
+        };
 
         pub const OpenError = io_layer.Error || error{
             OutOfMemory,
@@ -201,11 +241,21 @@ pub fn StoreType(comptime IO: type) type {
             store.events_count = 0;
             store.stats = .{};
             store.torn_bytes = 0;
-            store.damaged_ranges = 0;
+            store.damage.count = 0;
+            store.places = .{};
+            store.damage_position = std.math.maxInt(u64);
+            store.counters = .{};
             store.threads = @splat(null);
             store.writer = .{};
             store.files = .{};
             store.settler = .{};
+            store.checkpoint = .{};
+            store.recycle = .{};
+            store.survey = .{};
+            store.fill = .{};
+            store.reserve_file = .{};
+            store.changes = .init(0);
+            store.recovered_end = 0;
             store.snapshots = .{};
         }
 
@@ -234,6 +284,15 @@ pub fn StoreType(comptime IO: type) type {
             try store.reader.init(options);
             errdefer store.reader.deinit();
 
+            try store.settler.init(entries, states, store.reader.scratch_bytes);
+            errdefer store.settler.deinit();
+
+            try store.survey.init(options.streams_max);
+            errdefer store.survey.deinit();
+
+            try store.fill.init();
+            errdefer store.fill.deinit();
+
             const completions_max = options.read_slots + limits.events_max;
             store.completions = try memory.reserve(abi.Completion, completions_max);
         }
@@ -247,6 +306,9 @@ pub fn StoreType(comptime IO: type) type {
                 segment.file = null;
             }
             memory.release(abi.Completion, store.completions);
+            store.fill.deinit();
+            store.survey.deinit();
+            store.settler.deinit();
             store.reader.deinit();
             store.directory.deinit();
             store.ring.deinit();
@@ -291,8 +353,23 @@ pub fn StoreType(comptime IO: type) type {
                 while (Writer.step(store) == .worked) {}
             }
             store.detach();
-            return store.failure.load(.seq_cst) == 0 and
-                store.durable.load(.seq_cst) == store.staged.load(.seq_cst);
+            if (store.failed()) return false;
+            if (store.durable.load(.seq_cst) != store.staged.load(.seq_cst)) return false;
+            store.checkpoint_last();
+            return true;
+        }
+
+        /// Without one the next start only has more to replay.
+        fn checkpoint_last(store: *Store) void {
+            if (store.staged.load(.acquire) == store.checkpoint.position) return;
+            Checkpoint.take(store, store.settler.buffer) catch return;
+            _ = Checkpoint.place(store) catch return;
+        }
+
+        /// Unix time in milliseconds, for retention only.
+        pub fn wall_ms(store: *const Store) i64 {
+            if (store.options.wall_ms) |clock| return clock.load(.monotonic);
+            return @import("wall_clock.zig").now_ms();
         }
 
         pub fn deinit(store: *Store) void {
@@ -416,6 +493,9 @@ pub fn StoreType(comptime IO: type) type {
             out.streams = store.streams.live_count;
             out.read_queue = store.reader.queue_count;
             out.torn_bytes = @floatFromInt(store.torn_bytes);
+            inline for (.{ "damaged_frames", "headers_rebuilt", "cold_bytes" }) |name| {
+                @field(out, name) = @floatFromInt(@field(store.counters, name).load(.monotonic));
+            }
             var bytes: u64 = 0;
             for (store.segments.segments[0..store.segments.slots]) |*segment| bytes += segment.bytes;
             out.disk_bytes = @floatFromInt(bytes);
@@ -441,6 +521,57 @@ pub fn StoreType(comptime IO: type) type {
             stream.retention_ms = retention_ms;
             stream.retention_bytes = retention_bytes;
             return .ok;
+        }
+
+        pub fn unpin(store: *Store, slot: u32) void {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            assert(store.segments.segments[slot].pins > 0);
+            store.segments.segments[slot].pins -= 1;
+        }
+
+        /// The same, and a sequential reader finds its place again.
+        pub fn unpin_at(store: *Store, slot: u32, stream: u32, offset: i64) void {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            const segment = &store.segments.segments[slot];
+            assert(segment.pins > 0);
+            segment.pins -= 1;
+            if (segment.state == .sealed) store.places.remember(stream, offset, segment.generation);
+        }
+
+        /// Where the visible part of a run ends, for one who does not hold the lock.
+        pub fn visible_end(store: *Store, id: u32, epoch: u32, end: i64, position: u64) i64 {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            const stream = store.streams.get(id) orelse return end;
+            return store.cuts.visible_end(stream.cuts, epoch, end, position);
+        }
+
+        /// One event for each place of damage that readers meet, as far as there is room.
+        pub fn report_damage(store: *Store, stream: u32, met: anytype) void {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (store.streams.get(stream)) |entry| entry.set("damaged", true);
+            if (store.damage_position == met.position or store.events_full()) return;
+            store.damage_position = met.position;
+            store.complete(.{
+                .kind = @backingInt(abi.CompletionKind.damage),
+                .status = @backingInt(Status.damaged),
+                .request = 0,
+                .slot = abi.slot_none,
+                .stream = stream,
+                .bytes = 0,
+                .first_offset = @floatFromInt(met.first),
+                .next_offset = @floatFromInt(met.end),
+                .position = @floatFromInt(met.position),
+                .segment = met.segment,
+                .batches = 0,
+            });
         }
 
         /// The segment that holds a log position; null when it is gone.

@@ -34,7 +34,7 @@ pub const Stream = extern struct {
     /// The offset behind the last frame.
     end: i64,
     high_watermark: i64,
-    /// Payload bytes of its frames at or above the log start.
+    /// Bytes of its frames at or above the log start.
     bytes: u64,
     max_timestamp: i64,
     /// Base offset of the batch that holds it; -1 none.
@@ -209,6 +209,20 @@ pub const Table = struct {
         if (table.find(topic_id, partition) != null) return false;
         table.count = @max(table.count, id);
         table.fill(id, topic_id, partition);
+        return true;
+    }
+
+    /// Keeps an id from being given out while a segment may hold frames of it.
+    pub fn place_deleted(table: *Table, id: u32, position: u64) bool {
+        if (id == 0 or id >= table.streams.len or table.known(id) != null) return false;
+        table.count = @max(table.count, id);
+        const stream = &table.streams[id];
+        stream.* = std.mem.zeroes(Stream);
+        stream.flags = @bitCast(Flags{ .used = true, .deleted = true });
+        stream.chain = link_none;
+        stream.cuts = link_none;
+        stream.ticket = position;
+        table.deleted_count += 1;
         return true;
     }
 

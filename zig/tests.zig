@@ -9,6 +9,7 @@ test {
     _ = @import("bell.zig");
     _ = @import("crc32c.zig");
     _ = @import("cuts.zig");
+    _ = @import("damage.zig");
     _ = @import("frame.zig");
     _ = @import("fuzz.zig");
     _ = @import("io.zig");
@@ -23,6 +24,7 @@ test {
     _ = @import("stdx.zig");
     _ = @import("store_test.zig");
     _ = @import("streams.zig");
+    _ = @import("wall_clock.zig");
     _ = @import("testing/io_test.zig");
 }
 

@@ -1,20 +1,40 @@
 //! One pass over the frames of a stream in the order of offsets, from whatever holds them: the
 //! staging ring, segments whose directory is in memory, sealed segments. A frame that comes from
 //! a file is judged in full before it is handed out.
+//!
+//! A walk advances piece by piece: runs that lie side by side. The pinned segment of a piece
+//! cannot be recycled.
 
 const std = @import("std");
 const assert = std.debug.assert;
 const arrival = @import("arrival.zig");
 const frame = @import("frame.zig");
 const io_layer = @import("io.zig");
-const segments = @import("segments.zig");
+const search = @import("search.zig");
 const stdx = @import("stdx.zig");
 const streams = @import("streams.zig");
 const tail = @import("tail.zig");
 
+/// Adjacent frames of one stream without gaps in their offsets.
+pub const Piece = struct {
+    slot: u32,
+    generation: u32,
+    first_position: u64,
+    /// Offset in the segment, and bytes.
+    offset: u32,
+    length: u32,
+    epoch: u32,
+    base: i64,
+    end: i64,
+    /// Frames from here on are cut.
+    visible_end: i64,
+    in_ring: bool = false,
+};
+
 pub fn WalkType(comptime Store: type) type {
     return struct {
         const Walk = @This();
+        const Search = search.SearchType(Store);
 
         pub const Found = struct { header: *const frame.Header, payload: []const u8 };
         pub const Outcome = enum {
@@ -27,41 +47,32 @@ pub fn WalkType(comptime Store: type) type {
             damaged,
             fault,
         };
+        const Damage = struct {
+            first: i64 = 0,
+            end: i64 = 0,
+            position: u64 = 0,
+            segment: u32 = 0,
+        };
 
         store: *Store,
         want: tail.Want,
         next_offset: i64,
         outcome: Outcome = .going,
-        damage: struct {
-            first: i64 = 0,
-            end: i64 = 0,
-            position: u64 = 0,
-            segment: u32 = 0,
-        } = .{},
-        /// Runs whose highest timestamp is lower may be passed over.
+        damage: Damage = .{},
+        /// Runs whose highest timestamp is lower are passed over.
         minimum_timestamp: i64 = std.math.minInt(i64),
         scratch: []align(8) u8,
-        piece: Piece = .{},
-        /// Where the last piece was looked for: it must have brought the walk forward.
-        planned_offset: i64 = -1,
-        /// Bytes of the piece in `scratch`, and how many of them have been walked.
-        loaded: u32 = 0,
+        piece: ?Piece = null,
+        pinned: bool = false,
+        mapped: ?*Store.Files.Entry = null,
+        /// What the last look into a sealed directory said of the stream.
+        all_below: bool = false,
+        /// The bytes of the piece, and how many of them have been walked.
+        bytes: []align(8) const u8 = &.{},
         at: u32 = 0,
-
-        const Piece = struct {
-            slot: u32 = 0,
-            generation: u32 = 0,
-            first_position: u64 = 0,
-            offset: u32 = 0,
-            length: u32 = 0,
-            /// Frames from here on are cut.
-            visible_end: i64 = 0,
-            /// The end of the offsets of its runs.
-            end: i64 = 0,
-            in_ring: bool = false,
-            /// The handle of a segment that is not sealed yet.
-            file: ?io_layer.File = null,
-        };
+        /// Base offset of the frame at `at`.
+        base_next: i64 = 0,
+        rebuilt: frame.Header = undefined,
 
         pub fn init(store: *Store, want: tail.Want, scratch: []u8) Walk {
             return .{
@@ -73,13 +84,14 @@ pub fn WalkType(comptime Store: type) type {
         }
 
         pub fn deinit(walk: *Walk) void {
+            walk.let_go();
             walk.* = undefined;
         }
 
         /// The header and payload live until the next call. Null: `outcome` says why.
         pub fn next(walk: *Walk) ?Found {
             while (walk.outcome == .going) {
-                if (walk.at < walk.loaded) {
+                if (walk.at < walk.bytes.len) {
                     if (walk.frame_next()) |found| return found;
                 } else {
                     walk.load();
@@ -88,43 +100,90 @@ pub fn WalkType(comptime Store: type) type {
             return null;
         }
 
+        /// Again from the start, after a pass that only looked.
+        pub fn restart(walk: *Walk) void {
+            walk.let_go();
+            walk.outcome = .going;
+            walk.next_offset = walk.want.offset;
+        }
+
+        fn let_go(walk: *Walk) void {
+            if (walk.mapped) |entry| Store.Files.release(walk.store, entry);
+            walk.mapped = null;
+            if (walk.pinned) {
+                const piece = &walk.piece.?;
+                walk.store.unpin_at(piece.slot, walk.want.stream, walk.next_offset);
+            }
+            walk.pinned = false;
+            walk.piece = null;
+            walk.bytes = &.{};
+            walk.at = 0;
+        }
+
         fn frame_next(walk: *Walk) ?Found {
-            const piece = &walk.piece;
-            const rest = walk.scratch[walk.at..walk.loaded];
+            const piece = &walk.piece.?;
+            const rest = walk.bytes[walk.at..];
             const offset = piece.offset + walk.at;
             if (rest.len < frame.header_bytes) return walk.damaged(offset);
-            const header = frame.as_header(@alignCast(rest));
-            if (!piece.in_ring) {
-                if (!header.valid(walk.store.seed, piece.generation, offset)) {
-                    return walk.damaged(offset);
-                }
-                if (header.frame_bytes() > rest.len) return walk.damaged(offset);
-                if (header.stream != walk.want.stream) return walk.damaged(offset);
+            var header: *const frame.Header = @ptrCast(@alignCast(rest.ptr));
+            if (!piece.in_ring and !walk.fits(header, offset)) {
+                if (!walk.rebuild(rest, offset)) return walk.damaged(offset);
+                header = &walk.rebuilt;
             }
-            walk.at += header.frame_bytes();
-            if (header.kind != .batch) return walk.damaged(offset);
-            if (header.end() <= walk.next_offset) return null;
+            const payload = rest[frame.header_bytes..][0..header.length];
+            if (header.end() <= walk.next_offset) {
+                walk.pass(header);
+                return null;
+            }
             if (header.base >= piece.visible_end) {
-                walk.at = walk.loaded;
+                walk.at = @intCast(walk.bytes.len);
                 return null;
             }
             if (header.end() > walk.want.limit) {
                 walk.outcome = if (header.base >= walk.want.limit) .absent else .empty;
                 return null;
             }
-            const payload = rest[frame.header_bytes..][0..header.length];
             if (!piece.in_ring and !frame.payload_valid(header, payload)) {
-                walk.at -= header.frame_bytes();
+                walk.base_next = header.end();
                 return walk.damaged(offset);
             }
+            walk.pass(header);
             walk.next_offset = header.end();
             return .{ .header = header, .payload = payload };
+        }
+
+        fn pass(walk: *Walk, header: *const frame.Header) void {
+            walk.at += header.frame_bytes();
+            walk.base_next = header.end();
+        }
+
+        fn fits(walk: *const Walk, header: *const frame.Header, offset: u32) bool {
+            const piece = &walk.piece.?;
+            if (!header.valid(walk.store.seed, piece.generation, offset)) return false;
+            if (header.frame_bytes() > walk.bytes.len - walk.at) return false;
+            return header.kind == .batch and header.stream == walk.want.stream and
+                header.base == walk.base_next;
+        }
+
+        /// The directory names stream, epoch and base offset of the frame; a batch that agrees
+        /// and whose own checksum holds needs no header.
+        fn rebuild(walk: *Walk, rest: []const u8, offset: u32) bool {
+            const piece = &walk.piece.?;
+            const payload = frame.Batch.bounded(rest[frame.header_bytes..]) orelse return false;
+            if (!frame.Batch.sound(payload)) return false;
+            if (frame.Batch.base_offset(payload) != walk.base_next) return false;
+            if (frame.Batch.leader_epoch(payload) != piece.epoch) return false;
+            const count = frame.Batch.offset_count(payload);
+            if (count <= 0 or walk.base_next + count > piece.end) return false;
+            walk.rebuilt = frame.header_of_batch(walk.want.stream, piece.generation, offset, payload);
+            _ = walk.store.counters.headers_rebuilt.fetchAdd(1, .monotonic);
+            return true;
         }
 
         /// The frame at `offset` is not what was written there. What is lost reaches to the next
         /// good frame of the piece, or to its end.
         fn damaged(walk: *Walk, offset: u32) ?Found {
-            const piece = &walk.piece;
+            const piece = &walk.piece.?;
             walk.outcome = .damaged;
             walk.damage = .{
                 .first = walk.next_offset,
@@ -133,170 +192,172 @@ pub fn WalkType(comptime Store: type) type {
                 .segment = piece.slot,
             };
             var at = offset - piece.offset + 8;
-            while (at + frame.header_bytes <= walk.loaded) : (at += 8) {
-                const header = frame.as_header(@alignCast(walk.scratch[at..]));
-                if (!header.valid(walk.store.seed, piece.generation, piece.offset + at)) continue;
+            while (at + frame.header_bytes <= walk.bytes.len) : (at += 8) {
+                const header: *const frame.Header = @ptrCast(@alignCast(walk.bytes[at..].ptr));
+                const seed = walk.store.seed;
+                if (!header.valid(seed, piece.generation, piece.offset + at)) continue;
                 if (header.base > walk.next_offset) walk.damage.end = header.base;
                 break;
             }
+            _ = walk.store.counters.damaged_frames.fetchAdd(1, .monotonic);
+            walk.store.report_damage(walk.want.stream, walk.damage);
             return null;
         }
 
         fn load(walk: *Walk) void {
             const store = walk.store;
-            store.lock.lock();
-            const planned = walk.plan();
-            if (planned) {
-                if (walk.piece.in_ring) {
-                    walk.copy_from_ring();
-                    store.lock.unlock();
-                    return;
+            // The runs said that something is there, but the walk did not get forward.
+            if (walk.piece) |piece| {
+                if (walk.next_offset < @min(piece.end, piece.visible_end)) {
+                    return walk.finish(.absent);
                 }
-                store.segments.segments[walk.piece.slot].pins += 1;
             }
+            walk.let_go();
+            store.lock.lock();
+            const planned = Search.plan(walk);
+            if (planned == .piece and walk.piece.?.in_ring) {
+                walk.copy_from_ring();
+                store.lock.unlock();
+                return;
+            }
+            if (planned == .piece) walk.pin();
             store.lock.unlock();
-            if (!planned) return;
+            switch (planned) {
+                .piece => {},
+                .finished => return,
+                .search => if (!Search.run(walk)) return,
+            }
             walk.read_file() catch {
                 walk.outcome = .fault;
-                walk.damage.position = walk.piece.first_position + walk.piece.offset;
-                walk.damage.segment = walk.piece.slot;
+                walk.damage.position = walk.piece.?.first_position + walk.piece.?.offset;
+                walk.damage.segment = walk.piece.?.slot;
             };
-            store.lock.lock();
-            store.segments.segments[walk.piece.slot].pins -= 1;
-            store.lock.unlock();
         }
 
-        /// Under the lock: where the next frames lie. False: nowhere, the outcome is set.
-        fn plan(walk: *Walk) bool {
-            const store = walk.store;
-            walk.at = 0;
-            walk.loaded = 0;
-            const stream = store.streams.get(walk.want.stream) orelse return walk.finish(.stale);
-            // The runs said that something is there, but all of it is cut.
-            if (walk.planned_offset == walk.next_offset) return walk.finish(.absent);
-            walk.planned_offset = walk.next_offset;
-            var want = walk.want;
-            want.offset = walk.next_offset;
-            switch (tail.range_of(stream, &want)) {
-                .outside => return walk.finish(.out_of_range),
-                .empty => return walk.finish(.empty),
-                .inside => {},
-            }
-            switch (Store.Tail.locate(store, stream, walk.next_offset)) {
-                .run => |place| walk.plan_run(stream, place),
-                .nothing => return walk.finish(.absent),
-                .unknown => {
-                    const place = store.directory.oldest(stream) orelse
-                        return walk.finish(.absent);
-                    walk.plan_run(stream, place);
-                },
-            }
-            return true;
+        pub fn pin(walk: *Walk) void {
+            walk.store.segments.segments[walk.piece.?.slot].pins += 1;
+            walk.pinned = true;
         }
 
-        fn finish(walk: *Walk, outcome: Outcome) bool {
+        pub fn finish(walk: *Walk, outcome: Outcome) void {
             walk.outcome = outcome;
-            return false;
         }
 
-        /// A piece that starts with a run of a directory in memory.
-        fn plan_run(walk: *Walk, stream: *const streams.Stream, first: arrival.Place) void {
+        pub fn finish_damaged(walk: *Walk, range: @import("damage.zig").Range, end: i64) void {
+            walk.outcome = .damaged;
+            walk.damage = .{
+                .first = walk.next_offset,
+                .end = @max(end, walk.next_offset + 1),
+                .position = range.position,
+                .segment = range.segment,
+            };
+        }
+
+        /// A piece that starts with a run of a directory in memory, joined with those that lie
+        /// directly behind it, as far as they are written. Under the lock.
+        pub fn take_run(walk: *Walk, stream: *const streams.Stream, first: arrival.Place) void {
             const store = walk.store;
             const table = first.table;
-            const segment = &store.segments.segments[table.slot];
-            assert(segment.generation == table.generation);
-            walk.piece = .{
+            assert(store.segments.segments[table.slot].generation == table.generation);
+            var piece: Piece = .{
                 .slot = table.slot,
                 .generation = table.generation,
                 .first_position = table.first_position,
                 .offset = first.run.position,
                 .length = first.run.length,
-                .visible_end = Store.Tail.visible_end(store, stream, first),
+                .epoch = first.run.epoch,
+                .base = first.run.base,
                 .end = first.run.end(),
-                .file = segment.file,
+                .visible_end = Store.Tail.visible_end(store, stream, first),
             };
             if (table.ring_cursor) |start| {
-                walk.piece.in_ring = store.ring.holds(start + first.run.position);
+                piece.in_ring = store.ring.holds(start + first.run.position);
             }
-            if (walk.piece.in_ring or stream.flag().unordered) return;
-            if (stream.cuts != streams.link_none) return;
-            walk.join_runs(first);
+            const plain = !stream.flag().unordered and stream.cuts == streams.link_none;
+            if (!piece.in_ring and plain) walk.join_runs(&piece, first);
+            walk.piece = piece;
         }
 
-        /// Adjacent runs of the stream are read in one piece, as far as they are written.
-        fn join_runs(walk: *Walk, first: arrival.Place) void {
+        fn join_runs(walk: *Walk, piece: *Piece, first: arrival.Place) void {
             const store = walk.store;
             const written = store.written.load(.acquire);
             var place = first;
             while (store.directory.next(place)) |behind| {
                 if (behind.table != first.table) break;
-                if (behind.run.position != walk.piece.offset + walk.piece.length) break;
-                const length = walk.piece.length + behind.run.length;
-                if (length > walk.scratch.len) break;
-                if (walk.piece.first_position + walk.piece.offset + length > written) break;
-                if (walk.piece.length >= walk.want.bytes_max) break;
-                walk.piece.length = length;
-                walk.piece.end = behind.run.end();
+                if (behind.run.position != piece.offset + piece.length) break;
+                if (behind.run.epoch != piece.epoch or behind.run.base != piece.end) break;
+                const length = piece.length + behind.run.length;
+                if (length > walk.scratch.len or piece.length >= walk.want.bytes_max) break;
+                if (piece.first_position + piece.offset + length > written) break;
+                piece.length = length;
+                piece.end = behind.run.end();
+                piece.visible_end = piece.end;
                 place = behind;
             }
-            walk.piece.visible_end = std.math.maxInt(i64);
         }
 
-        fn copy_from_ring(walk: *Walk) void {
+        /// Under the lock.
+        pub fn copy_from_ring(walk: *Walk) void {
             const store = walk.store;
-            const piece = &walk.piece;
+            const piece = &walk.piece.?;
             const start = store.segments.segments[piece.slot].ring_cursor.?;
-            while (walk.loaded < piece.length) {
-                const cursor = start + piece.offset + walk.loaded;
+            var done: u32 = 0;
+            while (done < piece.length) {
+                const cursor = start + piece.offset + done;
                 const bytes = store.ring.header(cursor).frame_bytes();
-                if (walk.loaded + bytes > walk.scratch.len) break;
-                stdx.copy(
-                    walk.scratch[walk.loaded..][0..bytes],
-                    store.ring.slice(cursor, bytes),
-                );
-                walk.loaded += bytes;
+                assert(done + bytes <= walk.scratch.len);
+                stdx.copy(walk.scratch[done..][0..bytes], store.ring.slice(cursor, bytes));
+                done += bytes;
             }
+            walk.start_piece(walk.scratch[0..done]);
         }
 
+        fn start_piece(walk: *Walk, bytes: []align(8) const u8) void {
+            walk.bytes = bytes;
+            walk.at = 0;
+            walk.base_next = walk.piece.?.base;
+        }
+
+        /// In a pinned segment.
         fn read_file(walk: *Walk) io_layer.Error!void {
             const store = walk.store;
-            const piece = &walk.piece;
-            const target = walk.scratch[0..piece.length];
-            var done: usize = undefined;
-            if (piece.file) |file| {
-                done = try store.io.pread(file, target, piece.offset);
-            } else {
-                const entry = try Store.Files.acquire(store, .segment, piece.slot, piece.generation);
-                defer Store.Files.release(store, entry);
-
-                done = try store.io.pread(entry.file.?, target, piece.offset);
+            const piece = &walk.piece.?;
+            assert(walk.pinned and piece.length <= walk.scratch.len);
+            const entry = try Store.Files.acquire(store, .segment, piece.slot, piece.generation);
+            if (try Store.Files.map(store, entry)) |mapping| {
+                walk.mapped = entry;
+                walk.start_piece(@alignCast(mapping[piece.offset..][0..piece.length]));
+                return;
             }
+            defer Store.Files.release(store, entry);
+
+            const target = walk.scratch[0..piece.length];
+            const done = try store.io.pread(entry.file.?, target, piece.offset);
             @memset(target[done..], 0);
-            walk.loaded = piece.length;
+            walk.start_piece(target);
+            _ = store.counters.cold_bytes.fetchAdd(piece.length, .monotonic);
         }
 
         /// The highest timestamp of the stream's visible frames; null: none, or a fault.
         pub fn highest_timestamp(walk: *Walk) ?i64 {
             const store = walk.store;
-            store.lock.lock();
-            const stream = store.streams.get(walk.want.stream);
-            const known: ?i64 = if (stream) |s|
-                (if (s.max_timestamp_base >= 0) s.max_timestamp else null)
-            else
-                null;
-            store.lock.unlock();
-            if (known) |timestamp| return timestamp;
+            {
+                store.lock.lock();
+                defer store.lock.unlock();
+
+                const stream = store.streams.get(walk.want.stream) orelse return null;
+                if (stream.max_timestamp_base >= 0 and stream.max_timestamp_base < walk.want.limit) {
+                    return stream.max_timestamp;
+                }
+            }
+            // A trim or a cut took the frame that held it, or it lies beyond the limit.
             var highest: ?i64 = null;
             while (walk.next()) |found| {
                 const timestamp = frame.Batch.max_timestamp(found.payload);
                 highest = @max(highest orelse timestamp, timestamp);
             }
             if (walk.outcome == .damaged or walk.outcome == .fault) return null;
-            if (highest == null) return null;
-            walk.outcome = .going;
-            walk.next_offset = walk.want.offset;
-            walk.planned_offset = -1;
-            walk.at = walk.loaded;
+            if (highest != null) walk.restart();
             return highest;
         }
     };

@@ -138,6 +138,7 @@ pub fn WriterType(comptime Store: type) type {
             const closed = close_group(store);
             const start_ns = store.io.now_ns();
             const bytes = store.ring.slice(writer.ring_cursor + writer.offset, closed.bytes);
+            Store.Fill.clear_way(store, writer.slot, writer.offset, writer.offset + closed.bytes);
             try store.io.pwrite(writer.file, bytes, writer.offset);
             const written_ns = store.io.now_ns();
             writer.offset += closed.bytes;
@@ -150,7 +151,8 @@ pub fn WriterType(comptime Store: type) type {
             add(&writer.counters.write_ns_total, written_ns - start_ns);
             if (writer.unsynced_since_ns == null) writer.unsynced_since_ns = written_ns;
             const overdue = written_ns >= writer.unsynced_since_ns.? +
-                store.options.flush_interval_ns;
+                store.options.flush_interval_ns or
+                ticket - store.durable.load(.monotonic) >= limits.unsynced_bytes_max;
             if (closed.sync or overdue) try sync(store);
             writer.idle_since_ns = store.io.now_ns();
             store.notify();
