@@ -154,7 +154,8 @@ export class GroupLog {
     if (this.#state === "loading" && this.#awaitsCommit) this.#readWhenCommitted(this.#life);
     if (this.#shard === null || this.#state !== "loaded") return;
     this.#take(this.#shard, (shard, turn) => shard.tick(turn));
-    // Its own turn may have dropped the shard.
+    // A turn may drop the shard. The sweep has one of its own: on a full disk it is put off alone.
+    if (this.#shard?.sweepDue(this.#broker.now)) this.tell((shard, turn) => shard.sweep(turn));
     if (this.#shard !== null) this.#rewriteOn(this.#shard);
     this.#stage();
   }

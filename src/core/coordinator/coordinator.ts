@@ -205,15 +205,24 @@ export class Shard {
     forgetTopic(this.#state, turn, topic, topicId);
   }
 
-  /** Whatever is late happens now; a part of the sweep for expired offsets, if one is due. */
+  /** Whatever is late happens now. */
   tick(turn: Turn): void {
     assert(this.#loaded, "ticks come after the load");
     this.#state.alarms.advance(turn.now, (owner) => alarmRang(this.#state, turn, owner));
-    if (this.#sweep === null && turn.now >= this.#nextSweep) {
+  }
+
+  /** True when `sweep` has something to look at. */
+  sweepDue(now: number): boolean {
+    return this.#sweep !== null || now >= this.#nextSweep;
+  }
+
+  /** Looks at some groups for offsets that have expired, and goes on with the next ones when called again. */
+  sweep(turn: Turn): void {
+    if (this.#sweep === null) {
       this.#sweep = this.#state.groups.values();
       this.#nextSweep = turn.now + this.#state.settings.retentionCheckMs;
     }
-    if (this.#sweep !== null) this.#sweepOn(turn, this.#sweep);
+    this.#sweepOn(turn, this.#sweep);
   }
 
   /**

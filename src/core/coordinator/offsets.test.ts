@@ -319,10 +319,10 @@ test("coordinator: a look for expired offsets goes on over several ticks", () =>
   trial.wall += 8 * day;
   trial.now += trial.settings.retentionCheckMs;
   const left = (): number => trial.shard.list(new Set()).length;
-  trial.turn((turn) => trial.shard.tick(turn));
+  trial.tick();
   expect(left()).toBe(20);
-  trial.turn((turn) => trial.shard.tick(turn));
-  trial.turn((turn) => trial.shard.tick(turn));
+  trial.tick();
+  trial.tick();
   expect(left()).toBe(0);
 });
 

@@ -131,8 +131,13 @@ export class Trial {
       const step = Math.min(100, end - this.now);
       this.now += step;
       this.wall += step;
-      this.turn((turn) => this.shard.tick(turn));
+      this.tick();
     }
+  }
+
+  tick(): void {
+    this.turn((turn) => this.shard.tick(turn));
+    if (this.shard.sweepDue(this.now)) this.turn((turn) => this.shard.sweep(turn));
   }
 
   join(request: Partial<JoinRequest> = {}): Asked<JoinAnswer> {
