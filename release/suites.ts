@@ -56,7 +56,13 @@ export const suites: readonly Suite[] = [
   suite("lint", "lint with types (oxlint)", "script", oxlint, quick),
   suite("types", "types (tsc)", "script", ["node_modules/typescript/bin/tsc"], quick),
   suite("zig-format", "layout of Zig", "zig", ["fmt", "--check", "zig", "build.zig"], quick),
-  suite("laws", "house laws: rooms, purity, words", "tests", ["test/*.test.ts"], quick),
+  suite(
+    "laws",
+    "house laws: rooms, purity, words",
+    "tests",
+    ["test/*.test.ts", "test/tidy/*.test.ts"],
+    quick,
+  ),
   suite("unit", "pure rooms and tools", "tests", below(...pure), quick),
   suite("native", "rooms around the Zig library", "tests", below(...impure), {
     ...native,
@@ -80,6 +86,7 @@ export const suites: readonly Suite[] = [
     quick,
   ),
   suite("toolchain", "flags of build.zig", "tests", below("test/toolchain")),
+  suite("engine", "Zig and TypeScript against each other", "tests", below("test/zig"), native),
   suite("server", "server and store together", "tests", below("test/server"), native),
   suite("build", "dist/pyralog, which the rest runs", "script", ["release/build.ts"], {
     native: true,

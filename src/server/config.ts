@@ -65,7 +65,7 @@ const nowhere: Place = { file: null, line: null, column: null };
 const otherVariables = new Set(["PYRALOG_NATIVE_LIB", "PYRALOG_TRACE_FFI", "PYRALOG_ZIG"]);
 
 /** Names of `[kafka]` that have a setting of their own here. */
-const ownSettings: ReadonlyMap<string, string> = new Map([
+export const ownSettings: ReadonlyMap<string, string> = new Map([
   ["advertised.listeners", "server.advertised_addr"],
   ["broker.id", "server.node_id"],
   ["listeners", "server.bind_addr"],
@@ -80,7 +80,8 @@ const aliases: ReadonlyMap<string, string> = new Map([
   ["kafka.min_insync_replicas", "replication.write_quorum"],
 ]);
 
-const kafkaPaths: ReadonlyMap<string, string> = new Map(
+/** Path in the file -> Kafka's name. */
+export const kafkaPaths: ReadonlyMap<string, string> = new Map(
   kafkaSettingNames.map((name) => [`kafka.${name.replaceAll(".", "_")}`, name]),
 );
 
