@@ -11,13 +11,14 @@ const entries = ["src/main.ts", "src/server/control.ts"];
 /**
  * Without the two flags the executable would run code from a bunfig.toml or .env of the directory it
  * is started in. The names of folders are defined away, because packages bake them in and builds in
- * two folders would differ. `--splitting` keeps the server out of `pyralog version`.
+ * two folders would differ. `--splitting` keeps the server out of `pyralog version`. The pieces lie
+ * in the folder of the Worker's file, because the server names that file relative to itself.
  */
 const flags = [
   ...["--compile", "--minify", "--bytecode", "--format=esm", "--splitting"],
   ...["--no-compile-autoload-bunfig", "--no-compile-autoload-dotenv"],
   ...["--define", '__dirname=""', "--define", '__filename=""'],
-  "--root=./src",
+  ...["--root=./src", "--chunk-naming=server/[name]-[hash].[ext]"],
 ];
 
 await entry(async () => {
