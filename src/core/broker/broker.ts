@@ -395,6 +395,7 @@ export class Broker {
   readonly #changed = (change: MetadataChange): void => {
     switch (change.kind) {
       case "topic-deleted":
+        this.groups.topicDeleted(change.topic);
         return this.#removeSlots(change.slots);
       case "configs-changed":
         return this.#reconfigure(change.slots);
