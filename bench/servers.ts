@@ -14,6 +14,8 @@ export interface Server {
   readonly peer: Peer;
 }
 
+const logTailCharacters = 3_000;
+
 /** Starts the subject and its peers, runs `body`, stops them all whatever happened. */
 export async function withServers<T>(
   options: Options,
@@ -29,6 +31,11 @@ export async function withServers<T>(
     const [ours, ...others] = started;
     if (ours === undefined) throw new Error("no server was started");
     return await body(ours, others);
+  } catch (error) {
+    for (const { name, peer } of started) {
+      console.error(`last words of ${name}:\n${peer.log().slice(-logTailCharacters)}`);
+    }
+    throw error;
   } finally {
     await Promise.all(started.map(({ peer }) => peer.stop()));
   }

@@ -114,7 +114,7 @@ export async function consume(load: ConsumeLoad): Promise<LoadResult> {
 }
 
 /** A run that takes longer than this is stuck. */
-const runMsMax = 300_000;
+const runMsMax = 180_000;
 
 async function runLoad(args: readonly string[]): Promise<string> {
   const child = Bun.spawn([rdkafkaPerformance(), ...args], {
