@@ -1,4 +1,4 @@
-//! `zig build bench -- crc|batch`: what the parts of the engine cost. One JSON line per bench.
+//! `zig build bench -- NAME...`: what the parts of the engine cost. One JSON line per bench.
 
 const std = @import("std");
 const Io = @import("io.zig").Real;
@@ -6,6 +6,7 @@ const Io = @import("io.zig").Real;
 const benches = .{
     .{ "crc", @import("bench/crc.zig") },
     .{ "batch", @import("bench/batch.zig") },
+    .{ "codecs", @import("bench/codecs.zig") },
 };
 
 pub fn main(init: std.process.Init) !u8 {

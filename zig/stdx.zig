@@ -112,9 +112,16 @@ pub fn block_signals() void {
     assert(c.pthread_sigmask(c.SIG.BLOCK, &all, &old) == 0);
 }
 
+/// For a person who looks for the process that holds a file.
+pub fn process_id() u32 {
+    if (windows) return kernel32.GetCurrentProcessId();
+    return @intCast(c.getpid());
+}
+
 const WindowsLock = extern struct { pointer: ?*anyopaque = null };
 
 const kernel32 = struct {
+    extern "kernel32" fn GetCurrentProcessId() callconv(.winapi) u32;
     extern "kernel32" fn AcquireSRWLockExclusive(lock: *WindowsLock) callconv(.winapi) void;
     extern "kernel32" fn ReleaseSRWLockExclusive(lock: *WindowsLock) callconv(.winapi) void;
     extern "kernel32" fn WakeConditionVariable(variable: *WindowsLock) callconv(.winapi) void;
