@@ -52,8 +52,10 @@ const allowed = loadAllowList();
 const passed = (outcome: Outcome): boolean => outcome.state === "PASSED";
 const due = (outcome: Outcome): boolean => testsKafka || allowed.has(outcome.entry.name);
 
-for (const { entry, state, seconds } of outcomes) {
-  console.error(`${entry.class} ${state.padEnd(7)} ${seconds.toFixed(1).padStart(7)} s  ${entry.name}`);
+for (const { entry, state, seconds, tries } of outcomes) {
+  const time = `${seconds.toFixed(1).padStart(7)} s`;
+  const note = tries > 1 ? "  (second try)" : "";
+  console.error(`${entry.class} ${state.padEnd(7)} ${time}  ${entry.name}${note}`);
 }
 const fresh = outcomes.filter((outcome) => passed(outcome) && !allowed.has(outcome.entry.name));
 if (!testsKafka && fresh.length > 0) {

@@ -67,6 +67,7 @@ for (const codec of codecs) {
 class Member {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #output: Promise<void>;
+  #said = "";
   /** Partitions of the last assignment. */
   assigned = 0;
   lines = 0;
@@ -95,10 +96,10 @@ class Member {
     const decoder = new TextDecoder();
     for await (const chunk of this.#child.stderr) {
       const text = decoder.decode(chunk, { stream: true });
+      this.#said += text; // kcat writes a line in many pieces
       // "% Group g rebalanced (memberid m): assigned: t [0], t [1]"
-      for (const [, list] of text.matchAll(/assigned: (.*)/g)) {
-        this.assigned = list?.split(", ").length ?? 0;
-      }
+      const list = [...this.#said.matchAll(/rebalanced .*?: (?:assigned: (.*)|revoked: .*)\n/g)].at(-1)?.[1];
+      this.assigned = list?.split(", ").length ?? 0;
     }
   }
 
@@ -106,7 +107,8 @@ class Member {
   async leave(): Promise<void> {
     this.#child.kill("SIGINT");
     await this.#output;
-    expect(await this.#child.exited).toBe(0);
+    const exit = await this.#child.exited;
+    if (exit !== 0) throw new Error(`a member ended with exit code ${exit}:\n${this.#said}`);
   }
 }
 

@@ -10,10 +10,9 @@ import {
   type PartitionRecord,
 } from "./scenario.ts";
 
-/** Headers are a map here: one value per name, and no null. */
+/** A map, but by buffer and not by content: repeats of a name stay. A value cannot be null. */
 function headersOut(headers: readonly Header[]): Map<Buffer, Buffer> {
-  const last = new Map(headers.map(([key, value]) => [key, value]));
-  return new Map([...last].map(([key, value]) => [Buffer.from(key), Buffer.from(value ?? "")]));
+  return new Map(headers.map(([key, value]) => [Buffer.from(key), Buffer.from(value ?? "")]));
 }
 
 function shape(record: PartitionRecord): PartitionRecord {
