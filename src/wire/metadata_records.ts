@@ -29,7 +29,8 @@ const tableByKind = new Map<MetadataKind, Table>();
 const tableByType = new Map<number, Table>();
 for (const [name, { type, table }] of Object.entries(metadataTables)) {
   const kind = name as MetadataKind; // proof: a key of metadataTables
-  const entry = { kind, type, message: table as Message<Fields> }; // proof: any table is one of some fields
+  const message = table as Message<Fields>; // proof: a table of some fields
+  const entry = { kind, type, message };
   assert(!tableByType.has(type), "a type number names one table");
   tableByKind.set(kind, entry);
   tableByType.set(type, entry);
@@ -53,7 +54,8 @@ function encodeValue(record: MetadataRecord): Uint8Array {
   const writer = new Writer(128);
   writer.bytes[0] = frameVersion;
   writer.position = writer.uvarint(writer.uvarint(1, table.type), version);
-  encodeMessage(table.message, version, writer, record as unknown as Struct<Fields>); // proof: kind names the table
+  const fields = record as unknown as Struct<Fields>; // proof: its kind names the table
+  encodeMessage(table.message, version, writer, fields);
   return writer.written();
 }
 
@@ -103,5 +105,5 @@ function decodeValue(value: Uint8Array): MetadataRecord | DecodeRefusal {
   if (table === undefined || !hasVersion(table.message, version)) return refuse("version");
   const body = decodeMessage(table.message, version, value, reader.position);
   if (isRefused(body)) return body;
-  return { ...body, kind: table.kind } as unknown as MetadataRecord; // proof: the table of that kind
+  return { ...body, kind: table.kind } as unknown as MetadataRecord; // proof: its table
 }

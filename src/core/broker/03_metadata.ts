@@ -49,14 +49,22 @@ function missingToCreate(broker: Broker, call: MetadataCall): string[] {
   if (!broker.image.configs.brokerBoolean("auto.create.topics.enable")) return [];
   const names = new Set<string>();
   for (const { name, topicId } of call.request.topics ?? []) {
-    if (name === null || topicId !== noTopicId || broker.image.topicByName(name) !== undefined) continue;
+    if (name === null || topicId !== noTopicId || broker.image.topicByName(name) !== undefined)
+      continue;
     if (topicNameProblem(name) === null && !isInternalTopic(name)) names.add(name);
   }
   return [...names];
 }
 
 function newTopic(name: string): TopicToCreate {
-  return { name, partitions: -1, replicationFactor: -1, assignments: [], configs: [], internal: false };
+  return {
+    name,
+    partitions: -1,
+    replicationFactor: -1,
+    assignments: [],
+    configs: [],
+    internal: false,
+  };
 }
 
 /** Code by name, for those that the cluster did not create. */
@@ -84,15 +92,21 @@ function answer(broker: Broker, call: MetadataCall, failed: ReadonlyMap<string, 
   if (asksForAll(call)) {
     for (const topic of image.topics()) topics.push(describe(broker, topic, rows, operations));
   } else {
-    for (const asked of request.topics ?? []) topics.push(one(broker, call, asked, rows, operations, failed));
+    for (const asked of request.topics ?? [])
+      topics.push(one(broker, call, asked, rows, operations, failed));
   }
   broker.reply(call, {
     throttleTimeMs: 0,
-    brokers: [...image.nodes()].map((node) => ({ nodeId: node.node, ...addressOf(broker, call, node) })),
+    brokers: [...image.nodes()].map((node) => ({
+      nodeId: node.node,
+      ...addressOf(broker, call, node),
+    })),
     clusterId: settings.clusterId,
     controllerId: settings.nodeId,
     topics,
-    clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? clusterOperations : operationsUnknown,
+    clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
+      ? clusterOperations
+      : operationsUnknown,
     errorCode: ErrorCode.NONE,
   });
 }
@@ -107,14 +121,18 @@ function one(
 ): TopicAnswer {
   const { topicId, name } = asked;
   if (topicId !== noTopicId || name === null) {
-    if (call.version < topicsByIdSince) return unknown(ErrorCode.INVALID_REQUEST, name ?? "", topicId);
+    if (call.version < topicsByIdSince)
+      return unknown(ErrorCode.INVALID_REQUEST, name ?? "", topicId);
     const topic = broker.image.topicById(topicId);
     if (topic === undefined) return unknown(ErrorCode.UNKNOWN_TOPIC_ID, null, topicId);
     return describe(broker, topic, rows, operations);
   }
   const topic = broker.image.topicByName(name);
   if (topic !== undefined) return describe(broker, topic, rows, operations);
-  const invalid = topicNameProblem(name) === null ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.INVALID_TOPIC_EXCEPTION;
+  const invalid =
+    topicNameProblem(name) === null
+      ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+      : ErrorCode.INVALID_TOPIC_EXCEPTION;
   return unknown(failed.get(name) ?? invalid, name, noTopicId);
 }
 

@@ -1,11 +1,14 @@
-// CreateTopics (19), v2-7. Each topic has its own verdict; v5+ tells the counts and settings that the
-// topic got, also with validate_only.
+// CreateTopics (19), v2-7. Each topic has its own verdict; v5+ tells the counts and settings that
+// the topic got, also with validate_only.
 //
-// Refusals per topic: 7 the cluster did not take it in time, 17 name, 29 Kafka's metadata topic, 36
-// exists, 37 and 38 counts, 39 assignment, 40 setting, 42 named twice or counts beside an assignment,
-// 44 too many partitions.
+// Refusals per topic: 7 the cluster did not take it in time, 17 name, 36 exists, 37 and 38 counts,
+// 39 assignment, 40 setting, 42 named twice, counts beside an assignment, or Kafka's metadata
+// topic, 44 too many partitions.
 
-import type { CreateTopicsRequest, CreateTopicsResponse } from "../../../proto/kafka/19_create_topics.ts";
+import type {
+  CreateTopicsRequest,
+  CreateTopicsResponse,
+} from "../../../proto/kafka/19_create_topics.ts";
 import type { CreatedTopic, TopicToCreate, Verdict } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { noTopicId } from "../base/ids.ts";
@@ -34,15 +37,25 @@ function plan(broker: Broker, call: Call<CreateTopicsRequest, CreateTopicsRespon
     broker.reply(call, { throttleTimeMs: 0, topics: [...refused.values(), ...answers] });
   };
   if (asked.length === 0) return reply([]);
-  broker.propose({ kind: "create-topics", topics: asked.map(toCreate), validateOnly }, (outcome) => {
-    if (outcome.kind === "refused") return reply(asked.map(({ name }) => failure(name, outcome.verdict)));
-    reply(outcome.topics.map((created, i) => answerOf(broker, created, asked[i])));
-  });
+  broker.propose(
+    { kind: "create-topics", topics: asked.map(toCreate), validateOnly },
+    (outcome) => {
+      if (outcome.kind === "refused")
+        return reply(asked.map(({ name }) => failure(name, outcome.verdict)));
+      reply(outcome.topics.map((created, i) => answerOf(broker, created, asked[i])));
+    },
+  );
 }
 
 function early(name: string, twice: ReadonlySet<string>): Verdict | null {
-  if (twice.has(name)) return { code: ErrorCode.INVALID_REQUEST, message: "Duplicate topic name." };
-  if (name === metadataTopic) return { code: ErrorCode.TOPIC_AUTHORIZATION_FAILED, message: "Topic authorization failed." };
+  if (twice.has(name))
+    return { code: ErrorCode.INVALID_REQUEST, message: "the topic is named twice" };
+  if (name === metadataTopic) {
+    return {
+      code: ErrorCode.INVALID_REQUEST,
+      message: `${metadataTopic} is no topic of clients`,
+    };
+  }
   return null;
 }
 
@@ -51,7 +64,10 @@ function toCreate(topic: Asked): TopicToCreate {
     name: topic.name,
     partitions: topic.numPartitions,
     replicationFactor: topic.replicationFactor,
-    assignments: topic.assignments.map((each) => ({ partition: each.partitionIndex, nodes: each.brokerIds })),
+    assignments: topic.assignments.map((each) => ({
+      partition: each.partitionIndex,
+      nodes: each.brokerIds,
+    })),
     configs: topic.configs,
     internal: false,
   };
@@ -82,7 +98,13 @@ function answerOf(broker: Broker, created: CreatedTopic, asked: Asked | undefine
     topicConfigErrorCode: ErrorCode.NONE,
     numPartitions: created.partitions,
     replicationFactor: created.replicationFactor,
-    configs: entries.map(({ name, value, readOnly, configSource, isSensitive }) => ({ name, value, readOnly, configSource, isSensitive })),
+    configs: entries.map(({ name, value, readOnly, configSource, isSensitive }) => ({
+      name,
+      value,
+      readOnly,
+      configSource,
+      isSensitive,
+    })),
   };
 }
 

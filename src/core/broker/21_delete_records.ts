@@ -5,7 +5,10 @@
 // Refusals per partition: 1 offset beyond the high watermark or below -1, 3 unknown, 7 the cluster
 // did not take it in time, 17 internal topic, 44 the topic deletes nothing (cleanup.policy), 56.
 
-import type { DeleteRecordsRequest, DeleteRecordsResponse } from "../../../proto/kafka/21_delete_records.ts";
+import type {
+  DeleteRecordsRequest,
+  DeleteRecordsResponse,
+} from "../../../proto/kafka/21_delete_records.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { none, offset, type Slot } from "../base/ids.ts";
 import type { Call } from "../base/node_contract.ts";
@@ -31,7 +34,12 @@ function plan(broker: Broker, call: DeleteCall): void {
   for (const [topic, { name, partitions }] of call.request.topics.entries()) {
     const known = broker.image.topicByName(name);
     for (const asked of partitions) {
-      jobs.push({ topic, asked, slot: known?.slotOf(asked.partitionIndex) ?? -1, code: ErrorCode.NONE });
+      jobs.push({
+        topic,
+        asked,
+        slot: known?.slotOf(asked.partitionIndex) ?? -1,
+        code: ErrorCode.NONE,
+      });
     }
   }
   let open = 1;
@@ -66,8 +74,12 @@ function trim(broker: Broker, call: DeleteCall, jobs: readonly Job[]): void {
     job.code = judge(broker, job);
     const topic = image.slotTopic(slot);
     if (job.code !== ErrorCode.NONE || topic === undefined) continue;
-    const to = job.asked.offset === highWatermark ? partitions.highWatermarkOf(slot) : offset(job.asked.offset);
-    if (to > partitions.logStartOf(slot)) trims.push({ topic: topic.id, partition: image.slotPartition(slot), offset: to });
+    const to =
+      job.asked.offset === highWatermark
+        ? partitions.highWatermarkOf(slot)
+        : offset(job.asked.offset);
+    if (to > partitions.logStartOf(slot))
+      trims.push({ topic: topic.id, partition: image.slotPartition(slot), offset: to });
   }
   if (trims.length === 0) return answer(broker, call, jobs);
   broker.propose({ kind: "trim", trims }, (outcome) => {
@@ -85,15 +97,17 @@ function judge(broker: Broker, job: Job): number {
   if (topic.internal) return ErrorCode.INVALID_TOPIC_EXCEPTION;
   if (!topic.deletes) return ErrorCode.POLICY_VIOLATION;
   const wanted = job.asked.offset;
-  if (wanted < highWatermark || wanted > broker.partitions.highWatermarkOf(slot)) return ErrorCode.OFFSET_OUT_OF_RANGE;
+  if (wanted < highWatermark || wanted > broker.partitions.highWatermarkOf(slot))
+    return ErrorCode.OFFSET_OUT_OF_RANGE;
   return ErrorCode.NONE;
 }
 
 function answer(broker: Broker, call: DeleteCall, jobs: readonly Job[]): void {
-  const topics = call.request.topics.map(({ name }) => ({ name, partitions: [] as Answer[] })); // proof: empty
+  const topics = call.request.topics.map(({ name }) => ({ name, partitions: new Array<Answer>() }));
   for (const { topic, asked, slot, code } of jobs) {
     const { partitionIndex } = asked;
-    const lowWatermark = code === ErrorCode.NONE ? broker.partitions.logStartOf(slot as Slot) : none; // proof: no error
+    const at = slot as Slot; // proof: of the image where there is no error
+    const lowWatermark = code === ErrorCode.NONE ? broker.partitions.logStartOf(at) : none;
     topics[topic]?.partitions.push({ partitionIndex, lowWatermark, errorCode: code });
   }
   broker.reply(call, { throttleTimeMs: 0, topics });

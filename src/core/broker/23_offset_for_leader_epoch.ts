@@ -1,7 +1,7 @@
 // OffsetForLeaderEpoch (23), v2-4: where an epoch ended, from the epoch chain of the metadata. A
 // consumer asks after a change of leader whether what it has read is still there (KIP-320); the
-// answer is the highest epoch that is not above the one it names, and its end. -1 and -1: nothing is
-// known of such an epoch.
+// answer is the highest epoch that is not above the one it names, and its end. -1 and -1: nothing
+// is known of such an epoch.
 //
 // Refusals per partition: 3 unknown, 56, 74 the client knows an older leader, 75 a newer one.
 
@@ -17,7 +17,10 @@ import { type Broker, entry } from "./broker.ts";
 type Asked = OffsetForLeaderEpochRequest["topics"][number]["partitions"][number];
 type Answer = OffsetForLeaderEpochResponse["topics"][number]["partitions"][number];
 
-function plan(broker: Broker, call: Call<OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse>): void {
+function plan(
+  broker: Broker,
+  call: Call<OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse>,
+): void {
   const topics = call.request.topics.map(({ topic, partitions }) => ({
     topic,
     partitions: new Array<Answer>(partitions.length),
@@ -41,7 +44,11 @@ function plan(broker: Broker, call: Call<OffsetForLeaderEpochRequest, OffsetForL
 }
 
 function one(broker: Broker, topic: string, asked: Asked, done: (answer: Answer) => void): void {
-  const found = (errorCode: number, leaderEpoch: LeaderEpoch | None, endOffset: Offset | None): void => {
+  const found = (
+    errorCode: number,
+    leaderEpoch: LeaderEpoch | None,
+    endOffset: Offset | None,
+  ): void => {
     done({ errorCode, partition: asked.partition, leaderEpoch, endOffset });
   };
   const refuse = (code: number): void => found(code, none, none);

@@ -1,9 +1,12 @@
-// DescribeConfigs (32), v1-4: every setting of a topic, of this node, of all nodes, of a group or of
-// a metrics subscription, with its source and, where asked, the values behind it.
+// DescribeConfigs (32), v1-4: every setting of a topic, of this node, of all nodes, of a group or
+// of a metrics subscription, with its source and, where asked, the values behind it.
 //
 // Refusals per resource: 3 unknown topic, 17 topic name, 42 resource type or name.
 
-import type { DescribeConfigsRequest, DescribeConfigsResponse } from "../../../proto/kafka/32_describe_configs.ts";
+import type {
+  DescribeConfigsRequest,
+  DescribeConfigsResponse,
+} from "../../../proto/kafka/32_describe_configs.ts";
 import type { Verdict } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import type { Call } from "../base/node_contract.ts";
@@ -63,25 +66,31 @@ function describe(broker: Broker, asked: Asked, options: EntryOptions): Describe
       return describeTopic(broker, name, options);
     case ResourceType.broker:
       if (name === "") return entries(clusterDefaultEntries(configs, options));
-      return own(broker, name, "expected this node's id or an empty string") ?? entries(brokerEntries(configs, name, options));
+      return (
+        own(broker, name, "this node's id or nothing is expected") ??
+        entries(brokerEntries(configs, name, options))
+      );
     case ResourceType.brokerLogger:
       // The log has no loggers that could be set one by one.
-      return own(broker, name, "expected this node's id") ?? entries([]);
+      return own(broker, name, "this node's id is expected") ?? entries([]);
     case ResourceType.clientMetrics:
-      if (name === "") return refused(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty");
+      if (name === "") return refused(ErrorCode.INVALID_REQUEST, "a subscription has a name");
       return entries(plainEntries(configs, ConfigResource.clientMetrics, name, options));
     case ResourceType.group:
-      if (name === "") return refused(ErrorCode.INVALID_REQUEST, "Group name must not be empty");
+      if (name === "") return refused(ErrorCode.INVALID_REQUEST, "a group has a name");
       return entries(plainEntries(configs, ConfigResource.group, name, options));
     default:
-      return refused(ErrorCode.INVALID_REQUEST, `Unsupported resource type: ${asked.resourceType}`);
+      return refused(
+        ErrorCode.INVALID_REQUEST,
+        `resource type ${asked.resourceType} has no settings`,
+      );
   }
 }
 
 /** Null: the name is this node's. */
 function own(broker: Broker, name: string, expected: string): Described | null {
   if (name === String(broker.settings.nodeId)) return null;
-  return refused(ErrorCode.INVALID_REQUEST, `Unexpected broker id, ${expected}, but received ${name}`);
+  return refused(ErrorCode.INVALID_REQUEST, `${expected}, not ${name}`);
 }
 
 function describeTopic(broker: Broker, name: string, options: EntryOptions): Described {
@@ -89,9 +98,11 @@ function describeTopic(broker: Broker, name: string, options: EntryOptions): Des
   if (problem !== null) return refused(ErrorCode.INVALID_TOPIC_EXCEPTION, problem);
   const { image } = broker;
   if (image.topicByName(name) === undefined) {
-    return refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.");
+    return refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, `there is no topic ${name}`);
   }
-  return entries(topicEntries(image.configs, image.configs.of(ConfigResource.topic, name), options));
+  return entries(
+    topicEntries(image.configs, image.configs.of(ConfigResource.topic, name), options),
+  );
 }
 
 export const describeConfigs = entry("DescribeConfigs", plan);

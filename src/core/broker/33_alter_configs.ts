@@ -3,7 +3,10 @@
 //
 // Refusals per resource: those of alter.ts.
 
-import type { AlterConfigsRequest, AlterConfigsResponse } from "../../../proto/kafka/33_alter_configs.ts";
+import type {
+  AlterConfigsRequest,
+  AlterConfigsResponse,
+} from "../../../proto/kafka/33_alter_configs.ts";
 import type { Call } from "../base/node_contract.ts";
 import { alter } from "./alter.ts";
 import { type Broker, entry } from "./broker.ts";

@@ -1,8 +1,11 @@
-// DescribeLogDirs (35), v1-5. A node has one directory, and no partition has a file in it: the sizes
-// come from what the log's index counts for each. A partition that was not opened since the start
-// counts 0.
+// DescribeLogDirs (35), v1-5. A node has one directory, and no partition has a file in it: the
+// sizes come from what the log's index counts for each. A partition that was not opened since the
+// start counts 0.
 
-import type { DescribeLogDirsRequest, DescribeLogDirsResponse } from "../../../proto/kafka/35_describe_log_dirs.ts";
+import type {
+  DescribeLogDirsRequest,
+  DescribeLogDirsResponse,
+} from "../../../proto/kafka/35_describe_log_dirs.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import type { Slot } from "../base/ids.ts";
 import type { Call } from "../base/node_contract.ts";
@@ -17,7 +20,8 @@ function plan(broker: Broker, call: Call<DescribeLogDirsRequest, DescribeLogDirs
   const { topics: asked } = call.request;
   const topics: TopicAnswer[] = [];
   if (asked === null) {
-    for (const topic of broker.image.topics()) topics.push(describe(broker, topic, topic.slots.keys()));
+    for (const topic of broker.image.topics())
+      topics.push(describe(broker, topic, topic.slots.keys()));
   } else {
     for (const { topic: name, partitions } of asked) {
       const topic = broker.image.topicByName(name);
@@ -41,7 +45,12 @@ function describe(broker: Broker, topic: Topic, partitions: Iterable<number>): T
     const slot: Slot | undefined = topic.slotOf(index);
     if (slot === undefined) continue;
     const partitionIndex = broker.image.slotPartition(slot);
-    answers.push({ partitionIndex, partitionSize: broker.partitions.bytesOf(slot), offsetLag: 0, isFutureKey: false });
+    answers.push({
+      partitionIndex,
+      partitionSize: broker.partitions.bytesOf(slot),
+      offsetLag: 0,
+      isFutureKey: false,
+    });
   }
   return { name: topic.name, partitions: answers };
 }

@@ -4,18 +4,26 @@
 // Refusals per topic: 3 unknown, 7 the cluster did not take it in time, 17 internal topic, 37 the
 // count is no increase, 38 too few nodes, 39 assignment, 42 named twice, 44 too many partitions.
 
-import type { CreatePartitionsRequest, CreatePartitionsResponse } from "../../../proto/kafka/37_create_partitions.ts";
+import type {
+  CreatePartitionsRequest,
+  CreatePartitionsResponse,
+} from "../../../proto/kafka/37_create_partitions.ts";
 import type { Verdict } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import type { Call } from "../base/node_contract.ts";
 import { clipped, duplicatesOf, merged } from "./admin.ts";
 import { type Broker, entry } from "./broker.ts";
 
-const namedTwice: Verdict = { code: ErrorCode.INVALID_REQUEST, message: "Duplicate topic name." };
+const namedTwice: Verdict = {
+  code: ErrorCode.INVALID_REQUEST,
+  message: "the topic is named twice",
+};
 
 function plan(broker: Broker, call: Call<CreatePartitionsRequest, CreatePartitionsResponse>): void {
-  const { topics: asked, validateOnly } = call.request;
-  const twice = duplicatesOf(asked.map((topic) => topic.name));
+  const { validateOnly } = call.request;
+  const twice = duplicatesOf(call.request.topics.map((topic) => topic.name));
+  // One result for each name, as in Kafka.
+  const asked = [...new Map(call.request.topics.map((topic) => [topic.name, topic])).values()];
   const early = asked.map((topic) => (twice.has(topic.name) ? namedTwice : null));
   const reply = (verdicts: readonly Verdict[]): void => {
     const results = asked.map(({ name }, i) => ({

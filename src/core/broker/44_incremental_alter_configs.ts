@@ -1,5 +1,5 @@
-// IncrementalAlterConfigs (44), v0-1: single changes of settings (KIP-339). Append and subtract work
-// on lists, on what holds where the resource sets nothing itself.
+// IncrementalAlterConfigs (44), v0-1: single changes of settings (KIP-339). Append and subtract
+// work on lists, on what holds where the resource sets nothing itself.
 //
 // Refusals per resource: those of alter.ts; 42 also for an operation that does not exist.
 
@@ -14,7 +14,10 @@ import { type Broker, entry } from "./broker.ts";
 /** By Kafka's numbers. */
 const operations = ["set", "delete", "append", "subtract"] as const;
 
-function plan(broker: Broker, call: Call<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>): void {
+function plan(
+  broker: Broker,
+  call: Call<IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse>,
+): void {
   const { resources, validateOnly } = call.request;
   const asked = resources.map(({ resourceType, resourceName, configs }) => ({
     resourceType,

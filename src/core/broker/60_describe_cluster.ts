@@ -2,7 +2,10 @@
 //
 // Refusals: 114 controllers asked for at a listener of nodes, 115 endpoint type unknown.
 
-import type { DescribeClusterRequest, DescribeClusterResponse } from "../../../proto/kafka/60_describe_cluster.ts";
+import type {
+  DescribeClusterRequest,
+  DescribeClusterResponse,
+} from "../../../proto/kafka/60_describe_cluster.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { none } from "../base/ids.ts";
 import type { Call } from "../base/node_contract.ts";
@@ -27,7 +30,9 @@ function plan(broker: Broker, call: Call<DescribeClusterRequest, DescribeCluster
       ...addressOf(broker, call, node),
       isFenced: false,
     })),
-    clusterAuthorizedOperations: includeClusterAuthorizedOperations ? clusterOperations : operationsUnknown,
+    clusterAuthorizedOperations: includeClusterAuthorizedOperations
+      ? clusterOperations
+      : operationsUnknown,
   });
 }
 
@@ -39,11 +44,13 @@ function refuse(
   const mismatched = endpointType === EndpointType.controllers;
   broker.reply(call, {
     throttleTimeMs: 0,
-    errorCode: mismatched ? ErrorCode.MISMATCHED_ENDPOINT_TYPE : ErrorCode.UNSUPPORTED_ENDPOINT_TYPE,
+    errorCode: mismatched
+      ? ErrorCode.MISMATCHED_ENDPOINT_TYPE
+      : ErrorCode.UNSUPPORTED_ENDPOINT_TYPE,
     errorMessage: mismatched
-      ? "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER"
-      : `Unsupported endpoint type ${endpointType}`,
-    endpointType,
+      ? "this is an endpoint of brokers, not of controllers"
+      : `there is no endpoint type ${endpointType}`,
+    endpointType: EndpointType.brokers,
     clusterId: "",
     controllerId: none,
     brokers: [],

@@ -1,5 +1,5 @@
-// ListConfigResources (74), v0-1: what has settings. v0 lists metrics subscriptions only; from v1 on
-// an empty list of types means all.
+// ListConfigResources (74), v0-1: what has settings. v0 lists metrics subscriptions only; from v1
+// on an empty list of types means all.
 //
 // Refusals: 35 a type that has no list.
 
@@ -15,10 +15,17 @@ import { type Broker, entry } from "./broker.ts";
 
 const listed: readonly number[] = Object.values(ResourceType);
 
-function plan(broker: Broker, call: Call<ListConfigResourcesRequest, ListConfigResourcesResponse>): void {
+function plan(
+  broker: Broker,
+  call: Call<ListConfigResourcesRequest, ListConfigResourcesResponse>,
+): void {
   const types = typesOf(call);
   if (types.some((type) => !listed.includes(type))) {
-    return broker.reply(call, { throttleTimeMs: 0, errorCode: ErrorCode.UNSUPPORTED_VERSION, configResources: [] });
+    return broker.reply(call, {
+      throttleTimeMs: 0,
+      errorCode: ErrorCode.UNSUPPORTED_VERSION,
+      configResources: [],
+    });
   }
   const configResources = [...new Set(types)].flatMap((resourceType) =>
     namesOf(broker, resourceType).map((resourceName) => ({ resourceName, resourceType })),
@@ -26,7 +33,9 @@ function plan(broker: Broker, call: Call<ListConfigResourcesRequest, ListConfigR
   broker.reply(call, { throttleTimeMs: 0, errorCode: ErrorCode.NONE, configResources });
 }
 
-function typesOf(call: Call<ListConfigResourcesRequest, ListConfigResourcesResponse>): readonly number[] {
+function typesOf(
+  call: Call<ListConfigResourcesRequest, ListConfigResourcesResponse>,
+): readonly number[] {
   if (call.version === 0) return [ResourceType.clientMetrics];
   return call.request.resourceTypes.length === 0 ? listed : call.request.resourceTypes;
 }

@@ -2,7 +2,8 @@
 // holds at most max.request.partition.size.limit partitions; the cursor says where the next one
 // starts. A topic that was deleted between two pages is simply not there any more.
 //
-// Refusals per topic: 3 unknown, 17 name, 42 cursor with a negative partition.
+// Refusals per topic: 3 unknown, 17 name, 42 a cursor with a negative partition, or at a topic that
+// is not among those asked for.
 
 import type {
   DescribeTopicPartitionsRequest,
@@ -18,36 +19,54 @@ import { type Broker, entry } from "./broker.ts";
 type TopicAnswer = DescribeTopicPartitionsResponse["topics"][number];
 type Cursor = DescribeTopicPartitionsResponse["nextCursor"];
 
-function plan(broker: Broker, call: Call<DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse>): void {
+function plan(
+  broker: Broker,
+  call: Call<DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse>,
+): void {
   const { request } = call;
   const { cursor } = request;
   const reply = (topics: readonly TopicAnswer[], nextCursor: Cursor): void => {
     broker.reply(call, { throttleTimeMs: 0, topics, nextCursor });
   };
-  if (cursor !== null && cursor.partitionIndex < 0) {
-    return reply(request.topics.map(({ name }) => failed(name, ErrorCode.INVALID_REQUEST)), null);
-  }
   const asked = new Set(request.topics.map((topic) => topic.name));
+  if (cursor !== null && !isSensible(cursor, asked)) {
+    return reply(
+      [...asked].map((name) => failed(name, ErrorCode.INVALID_REQUEST, operationsUnknown)),
+      null,
+    );
+  }
   const names = asked.size === 0 ? broker.image.topicNames() : [...asked].sort();
   const limit = broker.image.configs.brokerNumber("max.request.partition.size.limit");
   let left = Math.max(1, Math.min(limit, request.responsePartitionLimit));
   const rows = new Rows();
   const topics: TopicAnswer[] = [];
-  for (let i = cursor === null ? 0 : firstAtOrAfter(names, cursor.topicName); i < names.length; i += 1) {
+  for (
+    let i = cursor === null ? 0 : firstAtOrAfter(names, cursor.topicName);
+    i < names.length;
+    i += 1
+  ) {
     const name = names[i] ?? "";
     const from = cursor !== null && cursor.topicName === name ? cursor.partitionIndex : 0;
     if (left === 0) return reply(topics, { topicName: name, partitionIndex: partitionIndex(from) });
     const topic = broker.image.topicByName(name);
     if (topic === undefined) {
-      topics.push(failed(name, unknownCode(name)));
+      topics.push(failed(name, unknownCode(name), topicOperations));
       continue;
     }
     const to = Math.min(topic.slots.length, from + left);
     topics.push(describe(broker, topic, from, to, rows));
     left -= Math.max(0, to - from);
-    if (to < topic.slots.length) return reply(topics, { topicName: name, partitionIndex: partitionIndex(to) });
+    if (to < topic.slots.length)
+      return reply(topics, { topicName: name, partitionIndex: partitionIndex(to) });
   }
   reply(topics, null);
+}
+
+function isSensible(
+  cursor: { topicName: string; partitionIndex: number },
+  asked: ReadonlySet<string>,
+): boolean {
+  return cursor.partitionIndex >= 0 && (asked.size === 0 || asked.has(cursor.topicName));
 }
 
 /** Index of the first name that is not below `name`. */
@@ -63,17 +82,19 @@ function firstAtOrAfter(names: readonly string[], name: string): number {
 }
 
 function unknownCode(name: string): number {
-  return topicNameProblem(name) === null ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.INVALID_TOPIC_EXCEPTION;
+  return topicNameProblem(name) === null
+    ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    : ErrorCode.INVALID_TOPIC_EXCEPTION;
 }
 
-function failed(name: string, errorCode: number): TopicAnswer {
+function failed(name: string, errorCode: number, topicAuthorizedOperations: number): TopicAnswer {
   return {
     errorCode,
     name,
     topicId: noTopicId,
     isInternal: isInternalTopic(name),
     partitions: [],
-    topicAuthorizedOperations: operationsUnknown,
+    topicAuthorizedOperations,
   };
 }
 

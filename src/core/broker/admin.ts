@@ -10,9 +10,9 @@ import type { Broker } from "./broker.ts";
 /** "Not asked for" in the fields of authorised operations. */
 export const operationsUnknown = -2147483648;
 
-// One bit per operation, by Kafka's number: read 3, write 4, create 5, delete 6, alter 7, describe 8,
-// cluster action 9, describe configs 10, alter configs 11, idempotent write 12. Without an authorizer
-// every operation that a resource knows is allowed.
+// One bit per operation, by Kafka's number: read 3, write 4, create 5, delete 6, alter 7, describe
+// 8, cluster action 9, describe configs 10, alter configs 11, idempotent write 12. Without an
+// authorizer every operation that a resource knows is allowed.
 
 /** Create, alter, describe, cluster action, describe and alter configs, idempotent write. */
 export const clusterOperations = 0b1_1111_1010_0000;
@@ -28,14 +28,21 @@ export function clipped(message: string | null): string | null {
 }
 
 /** Resource types of the configuration APIs, by Kafka's numbers. */
-export const ResourceType = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const;
+export const ResourceType = {
+  topic: 2,
+  broker: 4,
+  brokerLogger: 8,
+  clientMetrics: 16,
+  group: 32,
+} as const;
 
-export const changeResources: ReadonlyMap<number, "topic" | "broker" | "client-metrics" | "group"> = new Map([
-  [ResourceType.topic, "topic"],
-  [ResourceType.broker, "broker"],
-  [ResourceType.clientMetrics, "client-metrics"],
-  [ResourceType.group, "group"],
-]);
+export const changeResources: ReadonlyMap<number, "topic" | "broker" | "client-metrics" | "group"> =
+  new Map([
+    [ResourceType.topic, "topic"],
+    [ResourceType.broker, "broker"],
+    [ResourceType.clientMetrics, "client-metrics"],
+    [ResourceType.group, "group"],
+  ]);
 
 export interface Address {
   readonly host: string;
@@ -45,7 +52,8 @@ export interface Address {
 
 /** This node is told where the client has found it; others are where they registered. */
 export function addressOf(broker: Broker, call: Call, node: Node): Address {
-  if (node.node !== broker.settings.nodeId) return { host: node.host, port: node.port, rack: node.rack };
+  if (node.node !== broker.settings.nodeId)
+    return { host: node.host, port: node.port, rack: node.rack };
   return { host: call.host, port: call.port, rack: broker.image.configs.brokerText("broker.rack") };
 }
 

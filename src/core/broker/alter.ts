@@ -1,9 +1,9 @@
-// What AlterConfigs and IncrementalAlterConfigs share: resources become one command, verdicts become
-// the answer.
+// What AlterConfigs and IncrementalAlterConfigs share: resources become one command, verdicts
+// become the answer.
 //
 // Refusals per resource: 3 unknown topic, 7 the cluster did not take it in time, 17 topic name, 40
-// setting, or append to one that is no list, 42 resource or setting named twice, null value, resource
-// type or name, setting of a node that cannot change while it runs, 44 too many settings.
+// setting, or append to one that is no list, 42 resource or setting named twice, null value,
+// resource type or name, setting of a node that cannot change while it runs, 44 too many settings.
 
 import type { ConfigChange, Verdict } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
@@ -38,7 +38,7 @@ export function alter(
   const twice = duplicatesOf(asked.map(keyOf));
   const changes: ConfigChange[] = [];
   const early = asked.map((resource): Verdict | null => {
-    if (twice.has(keyOf(resource))) return invalid("Each resource must appear at most once.");
+    if (twice.has(keyOf(resource))) return invalid("the resource is named twice");
     const change = toChange(resource, replace);
     if (typeof change === "string") return invalid(change);
     changes.push(change);
@@ -65,10 +65,11 @@ function invalid(message: string): Verdict {
 /** The change, or why it is none. */
 function toChange(asked: ResourceToAlter, replace: boolean): ConfigChange | string {
   const resource = changeResources.get(asked.resourceType);
-  if (resource === undefined) return `Settings of resource type ${asked.resourceType} cannot be changed.`;
+  if (resource === undefined)
+    return `resource type ${asked.resourceType} has no settings that change`;
   const operations: ConfigChange["operations"][number][] = [];
   for (const { name, operation, value } of asked.operations) {
-    if (operation === null) return "Unknown operation type.";
+    if (operation === null) return "there is no such operation";
     operations.push({ name, operation, value });
   }
   return { resource, name: asked.resourceName, replace, operations };

@@ -57,7 +57,11 @@ function entryOf(
 }
 
 function synonymsOf(texts: readonly SourcedText[], isSensitive: boolean): ConfigEntry["synonyms"] {
-  return texts.map(({ name, text, source }) => ({ name, value: isSensitive ? null : text, source }));
+  return texts.map(({ name, text, source }) => ({
+    name,
+    value: isSensitive ? null : text,
+    source,
+  }));
 }
 
 export function topicEntries(
@@ -75,12 +79,18 @@ export function topicEntries(
 }
 
 /** Every setting of this node, and names that are nobody's but were set. */
-export function brokerEntries(configs: Configs, node: string, options: EntryOptions): ConfigEntry[] {
+export function brokerEntries(
+  configs: Configs,
+  node: string,
+  options: EntryOptions,
+): ConfigEntry[] {
   const entries: ConfigEntry[] = [];
   for (const spec of brokerConfigs) {
     if (!wants(options, spec.name)) continue;
     const texts = configs.brokerTexts(spec.name);
-    entries.push(entryOf(spec, configs.brokerText(spec.name), spec.update === "read-only", texts, options));
+    entries.push(
+      entryOf(spec, configs.brokerText(spec.name), spec.update === "read-only", texts, options),
+    );
   }
   const foreign = new Set([
     ...configs.of(ConfigResource.broker, node).keys(),
@@ -98,7 +108,9 @@ export function clusterDefaultEntries(configs: Configs, options: EntryOptions): 
   const entries: ConfigEntry[] = [];
   for (const [name, text] of configs.of(ConfigResource.broker, "")) {
     if (!wants(options, name)) continue;
-    const texts = configs.brokerTexts(name).filter((each) => each.source === ConfigSource.dynamicDefaultBroker);
+    const texts = configs
+      .brokerTexts(name)
+      .filter((each) => each.source === ConfigSource.dynamicDefaultBroker);
     const spec = brokerConfigByName.get(name);
     if (spec === undefined) entries.push(foreignEntry(name, texts, options));
     else entries.push(entryOf(spec, text, spec.update === "read-only", texts, options));
@@ -106,12 +118,16 @@ export function clusterDefaultEntries(configs: Configs, options: EntryOptions): 
   return entries;
 }
 
-/** A setting without a type may be a secret: its value is not told. */
-function foreignEntry(name: string, texts: readonly SourcedText[], options: EntryOptions): ConfigEntry {
+/** A setting without a type may be a secret: its value is not told, nor can it change a thing. */
+function foreignEntry(
+  name: string,
+  texts: readonly SourcedText[],
+  options: EntryOptions,
+): ConfigEntry {
   return {
     name,
     value: null,
-    readOnly: false,
+    readOnly: true,
     configSource: texts[0]?.source ?? ConfigSource.default,
     isSensitive: true,
     synonyms: options.synonyms ? synonymsOf(texts, true) : [],
@@ -120,22 +136,29 @@ function foreignEntry(name: string, texts: readonly SourcedText[], options: Entr
   };
 }
 
-/** Groups and client metrics: what was set, else the default. */
+/**
+ * Groups and client metrics: what was set, else the default. A group's default stands under the
+ * name that nodes have for it.
+ */
 export function plainEntries(
   configs: Configs,
   resource: number,
-  name: string,
+  resourceName: string,
   options: EntryOptions,
 ): ConfigEntry[] {
-  const source = resource === ConfigResource.group ? ConfigSource.group : ConfigSource.clientMetrics;
-  const set = configs.of(resource, name);
+  const isGroup = resource === ConfigResource.group;
+  const source = isGroup ? ConfigSource.group : ConfigSource.clientMetrics;
+  const set = configs.of(resource, resourceName);
   const entries: ConfigEntry[] = [];
   for (const spec of specsOf(resource)) {
     if (!wants(options, spec.name)) continue;
     const text = set.get(spec.name);
     const texts: SourcedText[] = [];
     if (text !== undefined) texts.push({ name: spec.name, text, source });
-    if (spec.default !== null) texts.push({ name: spec.name, text: spec.default, source: ConfigSource.default });
+    if (isGroup && spec.default !== null) {
+      const name = spec.synonyms[0]?.name ?? spec.name;
+      texts.push({ name, text: spec.default, source: ConfigSource.default });
+    }
     entries.push(entryOf(spec, text ?? spec.default, false, texts, options));
   }
   return entries;

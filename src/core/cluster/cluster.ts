@@ -1,5 +1,5 @@
-// The cluster room: the metadata that all nodes share (nodes, topics, settings, epochs, trim points,
-// producer ids), as a machine of two pure halves.
+// The cluster room: the metadata that all nodes share (nodes, topics, settings, epochs, trim
+// points, producer ids), as a machine of two pure halves.
 //
 //   plan(image, command, random)  decides: returns records and the outcome, mutates nothing
 //   image.apply(record, index)    mutates: takes one record, decides nothing
@@ -10,9 +10,9 @@
 // Slots are numbers of this image only: dense, given in the order of apply, never used again. They
 // index everybody's columns and are never written to a log.
 //
-// A sequencer never resumes an epoch. The registration of a node moves every partition that it leads
-// to its next epoch, in recovery; `commit-seals` ends the former epoch where recovery found its end
-// and opens the new one there.
+// A sequencer never resumes an epoch. The registration of a node moves every partition that it
+// leads to its next epoch, in recovery; `commit-seals` ends the former epoch where recovery found
+// its end and opens the new one there.
 
 export {
   booleanOf,
@@ -34,7 +34,13 @@ export {
   specsOf,
   type TopicConfigs,
 } from "./configs.ts";
-export { type Applied, ClusterImage, type MetadataChange, type Node, type OnChange } from "./image.ts";
+export {
+  type Applied,
+  ClusterImage,
+  type MetadataChange,
+  type Node,
+  type OnChange,
+} from "./image.ts";
 export type { EpochEnd, EpochStart, PartitionPlace } from "./partition_table.ts";
 export { featureLevelMax, plan } from "./plan.ts";
 export { snapshotRecords } from "./snapshot.ts";

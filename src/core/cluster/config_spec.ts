@@ -105,8 +105,8 @@ export function listOf(text: string): string[] {
 }
 
 /**
- * Value of a numeric setting. Beyond 2^53 - 1 the nearest safe integer: nobody counts that far, so it
- * means "no limit". `text` has passed `problemOf`.
+ * Value of a numeric setting. Beyond 2^53 - 1 the nearest safe integer: nobody counts that far, so
+ * it means "no limit". `text` has passed `problemOf`.
  */
 export function numberOf(text: string): number {
   const value = Number.parseFloat(text);
@@ -121,29 +121,29 @@ export function booleanOf(text: string): boolean {
 }
 
 export function tooLong(name: string): string {
-  return `Invalid value for configuration ${name}: it is longer than ${configTextMax} characters`;
+  return `the value of ${name} is longer than ${configTextMax} characters`;
 }
 
 /** Why `text` is no value of the setting, in words; null when it is one. */
 export function problemOf(spec: ConfigSpec, text: string): string | null {
   if (text.length > configTextMax) return tooLong(spec.name);
   const because = typeProblem(spec, text) ?? ruleProblem(spec, text);
-  return because === null ? null : `Invalid value ${text} for configuration ${spec.name}: ${because}`;
+  return because === null ? null : `${spec.name} cannot be "${text}": ${because}`;
 }
 
 function typeProblem(spec: ConfigSpec, text: string): string | null {
   const trimmed = text.trim();
   switch (spec.type) {
     case "boolean":
-      return /^(true|false)$/i.test(trimmed) ? null : "Expected value to be either true or false";
+      return /^(true|false)$/i.test(trimmed) ? null : "it is neither true nor false";
     case "short":
     case "int":
     case "long":
-      return fitsInteger(trimmed, spec.type) ? null : `Not a number of type ${spec.type.toUpperCase()}`;
+      return fitsInteger(trimmed, spec.type) ? null : `it is no ${spec.type}`;
     case "double":
-      return doublePattern.test(trimmed) ? null : "Not a number of type DOUBLE";
+      return doublePattern.test(trimmed) ? null : "it is no double";
     case "list":
-      return listOf(text).includes("") ? "List elements must not be empty" : null;
+      return listOf(text).includes("") ? "an element of the list is empty" : null;
     case "string":
     case "class":
     case "password":
@@ -161,23 +161,23 @@ function ruleProblem(spec: ConfigSpec, text: string): string | null {
     case "range-or":
       if (numberOf(text) === rule.or) return null;
       if (rangeProblem(numberOf(text), rule.min, rule.max) === null) return null;
-      return `Value must be between ${rule.min} and ${rule.max} or equal to ${rule.or}`;
+      return `it is neither ${rule.or} nor from ${rule.min} to ${rule.max}`;
     case "one-of": {
       const elements = spec.type === "list" ? listOf(text) : [text.trim()];
       const unknown = elements.find((element) => !rule.values.includes(element));
-      return unknown === undefined ? null : `String must be one of: ${rule.values.join(", ")}`;
+      return unknown === undefined ? null : `it is none of ${rule.values.join(", ")}`;
     }
     case "throttled-replicas": {
       const elements = listOf(text);
       if (elements.length === 1 && elements[0] === "*") return null;
       if (elements.every((element) => /^[0-9]+:[0-9]+$/.test(element))) return null;
-      return "It must be '*' or a list of replicas as [partition]:[node],[partition]:[node],...";
+      return "it is neither '*' nor a list of partition:node pairs";
     }
   }
 }
 
 function rangeProblem(value: number, min: number, max: number): string | null {
-  if (value < min) return `Value must be at least ${min}`;
-  if (value > max) return `Value must be no more than ${max}`;
+  if (value < min) return `it is below ${min}`;
+  if (value > max) return `it is above ${max}`;
   return null;
 }

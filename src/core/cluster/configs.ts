@@ -1,6 +1,6 @@
 // Settings of topics, nodes, groups and client metrics: what was set where, and what therefore
-// holds. The text that was given is kept; the numbers that the produce path compares with are parsed
-// when something changes, once for all topics that set nothing themselves.
+// holds. The text that was given is kept; the numbers that the produce path compares with are
+// parsed when something changes, once for all topics that set nothing themselves.
 //
 // What holds, strongest first: the topic's own value; then, each time for the broker settings that
 // the topic setting inherits from, this node's dynamic value, the dynamic value of all nodes, the
@@ -9,8 +9,21 @@
 import { configTextMax } from "../base/limits.ts";
 import type { Settings } from "../base/settings.ts";
 import { brokerConfigByName, brokerConfigs } from "./broker_configs.ts";
-import { booleanOf, type ConfigSpec, listOf, numberOf, problemOf, type Synonym, tooLong } from "./config_spec.ts";
-import { clientMetricsConfigByName, clientMetricsConfigs, groupConfigByName, groupConfigs } from "./group_configs.ts";
+import {
+  booleanOf,
+  type ConfigSpec,
+  listOf,
+  numberOf,
+  problemOf,
+  type Synonym,
+  tooLong,
+} from "./config_spec.ts";
+import {
+  clientMetricsConfigByName,
+  clientMetricsConfigs,
+  groupConfigByName,
+  groupConfigs,
+} from "./group_configs.ts";
 import { topicConfigByName, topicConfigs } from "./topic_configs.ts";
 
 /** Kafka's numbers of the resource types that carry settings. */
@@ -66,15 +79,27 @@ const parsers: ReadonlyMap<string, (draft: Draft, text: string) => void> = new M
   ["compression.type", (draft, text) => (draft.compressionType = text.trim())],
   ["delete.retention.ms", (draft, text) => (draft.deleteRetentionMs = numberOf(text))],
   ["max.compaction.lag.ms", (draft, text) => (draft.maxCompactionLagMs = numberOf(text))],
-  ["max.decompressed.message.bytes", (draft, text) => (draft.maxDecompressedBytes = numberOf(text))],
+  [
+    "max.decompressed.message.bytes",
+    (draft, text) => (draft.maxDecompressedBytes = numberOf(text)),
+  ],
   ["max.message.bytes", (draft, text) => (draft.maxMessageBytes = numberOf(text))],
   ["message.timestamp.after.max.ms", (draft, text) => (draft.timestampAfterMaxMs = numberOf(text))],
-  ["message.timestamp.before.max.ms", (draft, text) => (draft.timestampBeforeMaxMs = numberOf(text))],
-  ["message.timestamp.type", (draft, text) => (draft.logAppendTime = text.trim() === "LogAppendTime")],
+  [
+    "message.timestamp.before.max.ms",
+    (draft, text) => (draft.timestampBeforeMaxMs = numberOf(text)),
+  ],
+  [
+    "message.timestamp.type",
+    (draft, text) => (draft.logAppendTime = text.trim() === "LogAppendTime"),
+  ],
   ["min.cleanable.dirty.ratio", (draft, text) => (draft.minCleanableRatio = numberOf(text))],
   ["min.compaction.lag.ms", (draft, text) => (draft.minCompactionLagMs = numberOf(text))],
   ["min.insync.replicas", (draft, text) => (draft.minInsyncReplicas = numberOf(text))],
-  ["pyralog.durability", (draft, text) => (draft.durability = text.trim() === "os" ? "os" : "fsync")],
+  [
+    "pyralog.durability",
+    (draft, text) => (draft.durability = text.trim() === "os" ? "os" : "fsync"),
+  ],
   ["retention.bytes", (draft, text) => (draft.retentionBytes = numberOf(text))],
   ["retention.ms", (draft, text) => (draft.retentionMs = numberOf(text))],
   ["segment.bytes", (draft, text) => (draft.segmentBytes = numberOf(text))],
@@ -152,7 +177,11 @@ export class Configs {
   }
 
   /** A null value takes the setting out. */
-  change(resource: number, name: string, changes: readonly { readonly name: string; readonly value: string | null }[]): void {
+  change(
+    resource: number,
+    name: string,
+    changes: readonly { readonly name: string; readonly value: string | null }[],
+  ): void {
     let byName = this.#set.get(resource);
     if (byName === undefined) {
       byName = new Map();
@@ -174,8 +203,7 @@ export class Configs {
 
   /** What holds for a node setting; null = not set and without a default. */
   brokerText(name: string): string | null {
-    const found = this.#brokerTexts([{ name, factor: 1 }])[0];
-    return found?.text ?? null;
+    return this.#brokerTexts([{ name, factor: 1 }])[0]?.text ?? null;
   }
 
   /** A numeric node setting that has a default. */
@@ -190,25 +218,26 @@ export class Configs {
   /** All values of a node setting, strongest first, those of its synonyms included. */
   brokerTexts(name: string): SourcedText[] {
     const spec = brokerConfigByName.get(name);
-    const synonyms = spec === undefined || spec.synonyms.length === 0 ? [{ name, factor: 1 }] : spec.synonyms;
+    const synonyms =
+      spec === undefined || spec.synonyms.length === 0 ? [{ name, factor: 1 }] : spec.synonyms;
     return this.#brokerTexts(synonyms);
   }
 
-  /** All values of a topic setting, strongest first. Never empty but for a setting without default. */
+  /**
+   * All values of a topic setting, strongest first. As in Kafka the default is among them only
+   * where the nearest broker setting has one.
+   */
   topicTexts(overrides: ReadonlyMap<string, string>, spec: ConfigSpec): SourcedText[] {
     const texts = this.#brokerTexts(spec.synonyms);
     const text = overrides.get(spec.name);
     if (text !== undefined) texts.unshift({ name: spec.name, text, source: ConfigSource.topic });
-    if (texts.length === 0 && spec.default !== null) {
-      texts.push({ name: spec.name, text: spec.default, source: ConfigSource.default });
-    }
     return texts;
   }
 
   /** What holds for a topic setting, in its own unit. */
   topicText(overrides: ReadonlyMap<string, string>, spec: ConfigSpec): string | null {
     const strongest = this.topicTexts(overrides, spec)[0];
-    if (strongest === undefined) return null;
+    if (strongest === undefined) return spec.default;
     const factor = spec.synonyms.find((synonym) => synonym.name === strongest.name)?.factor ?? 1;
     return inUnit(strongest.text, factor);
   }
@@ -222,7 +251,8 @@ export class Configs {
     }
     const { minCompactionLagMs, maxCompactionLagMs } = this.topicConfigs(overrides);
     if (minCompactionLagMs > maxCompactionLagMs) {
-      return `conflict topic config setting min.compaction.lag.ms (${minCompactionLagMs}) > max.compaction.lag.ms (${maxCompactionLagMs})`;
+      const [min, max] = [minCompactionLagMs, maxCompactionLagMs];
+      return `min.compaction.lag.ms (${min}) is above max.compaction.lag.ms (${max})`;
     }
     return null;
   }
@@ -236,6 +266,7 @@ export class Configs {
     this.#topicDefaults = parsed(blank, texts);
   }
 
+  /** Values under these names at every level, and the default under the first of them. */
   #brokerTexts(names: readonly Synonym[]): SourcedText[] {
     const levels = [
       { texts: this.of(ConfigResource.broker, this.#node), source: ConfigSource.dynamicBroker },
@@ -249,10 +280,9 @@ export class Configs {
         if (text !== undefined) found.push({ name, text, source });
       }
     }
-    for (const { name } of names) {
-      const text = brokerConfigByName.get(name)?.default ?? null;
-      if (text !== null) found.push({ name, text, source: ConfigSource.default });
-    }
+    const nearest = names[0]?.name ?? "";
+    const text = brokerConfigByName.get(nearest)?.default ?? null;
+    if (text !== null) found.push({ name: nearest, text, source: ConfigSource.default });
     return found;
   }
 }
@@ -288,7 +318,7 @@ function textsProblem(
 ): string | null {
   for (const [name, text] of texts) {
     const spec = specs.get(name);
-    if (spec === undefined) return `Unknown ${what} config name: ${name}`;
+    if (spec === undefined) return `there is no ${what} setting ${name}`;
     const problem = problemOf(spec, text);
     if (problem !== null) return problem;
   }
@@ -309,10 +339,11 @@ export function clientMetricsProblem(texts: ReadonlyMap<string, string>): string
  */
 export function brokerProblem(name: string, text: string | null, perNode: boolean): string | null {
   const spec = brokerConfigByName.get(name);
-  if (spec === undefined) return text !== null && text.length > configTextMax ? tooLong(name) : null;
-  if (spec.update === "read-only") return `Cannot update these configs dynamically: ${name}`;
+  if (spec === undefined)
+    return text !== null && text.length > configTextMax ? tooLong(name) : null;
+  if (spec.update === "read-only") return `${name} cannot change while the node runs`;
   if (spec.update === "per-broker" && !perNode) {
-    return `Cannot update these configs at default cluster level: ${name}`;
+    return `${name} is a setting of single nodes`;
   }
   return text === null ? null : problemOf(spec, text);
 }
@@ -320,7 +351,7 @@ export function brokerProblem(name: string, text: string | null, perNode: boolea
 /** Why `name` may not have this value in the section `[kafka]` of the configuration. */
 export function kafkaSettingProblem(name: string, text: string): string | null {
   const spec = brokerConfigByName.get(name);
-  if (spec === undefined) return `Unknown setting: ${name}`;
+  if (spec === undefined) return `there is no setting ${name}`;
   return problemOf(spec, text);
 }
 
@@ -353,4 +384,3 @@ export function specsOf(resource: number): readonly ConfigSpec[] {
       return clientMetricsConfigs;
   }
 }
-

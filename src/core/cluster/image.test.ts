@@ -1,29 +1,68 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Command } from "../base/commands.ts";
-import { type LeaderEpoch, noTopicId, type Offset, partitionIndex, type TopicId } from "../base/ids.ts";
+import {
+  type LeaderEpoch,
+  noTopicId,
+  type Offset,
+  partitionIndex,
+  type TopicId,
+} from "../base/ids.ts";
 import type { MetadataRecord } from "../../../proto/records/metadata.ts";
 import { ClusterImage } from "./cluster.ts";
 import { built, saidBy, Trial, trialSettings } from "./trial.ts";
 
 /** What a client or the node itself may do, over a handful of names. */
 const act = fc.oneof(
-  fc.record({ kind: fc.constant("create" as const), name: fc.constantFrom("a", "b", "c.d", "c_d"), count: fc.integer({ min: 1, max: 4 }) }),
-  fc.record({ kind: fc.constant("delete" as const), name: fc.constantFrom("a", "b", "c.d", "c_d") }),
-  fc.record({ kind: fc.constant("grow" as const), name: fc.constantFrom("a", "b", "c.d", "c_d"), count: fc.integer({ min: 1, max: 6 }) }),
-  fc.record({ kind: fc.constant("retain" as const), name: fc.constantFrom("a", "b", "c.d", "c_d"), ms: fc.option(fc.nat(9)) }),
+  fc.record({
+    kind: fc.constant("create" as const),
+    name: fc.constantFrom("a", "b", "c.d", "c_d"),
+    count: fc.integer({ min: 1, max: 4 }),
+  }),
+  fc.record({
+    kind: fc.constant("delete" as const),
+    name: fc.constantFrom("a", "b", "c.d", "c_d"),
+  }),
+  fc.record({
+    kind: fc.constant("grow" as const),
+    name: fc.constantFrom("a", "b", "c.d", "c_d"),
+    count: fc.integer({ min: 1, max: 6 }),
+  }),
+  fc.record({
+    kind: fc.constant("retain" as const),
+    name: fc.constantFrom("a", "b", "c.d", "c_d"),
+    ms: fc.option(fc.nat(9)),
+  }),
   fc.record({ kind: fc.constant("retain-all" as const), ms: fc.option(fc.nat(9)) }),
   fc.record({ kind: fc.constant("restart" as const) }),
-  fc.record({ kind: fc.constant("seal" as const), name: fc.constantFrom("a", "b"), partition: fc.nat(3), end: fc.nat(50) }),
-  fc.record({ kind: fc.constant("trim" as const), name: fc.constantFrom("a", "b"), partition: fc.nat(3), to: fc.nat(60) }),
+  fc.record({
+    kind: fc.constant("seal" as const),
+    name: fc.constantFrom("a", "b"),
+    partition: fc.nat(3),
+    end: fc.nat(50),
+  }),
+  fc.record({
+    kind: fc.constant("trim" as const),
+    name: fc.constantFrom("a", "b"),
+    partition: fc.nat(3),
+    to: fc.nat(60),
+  }),
   fc.record({ kind: fc.constant("ids" as const), count: fc.integer({ min: 1, max: 10 }) }),
 );
 type Act = typeof act extends fc.Arbitrary<infer A> ? A : never;
 
 function retention(name: string, value: number | null, resource: "topic" | "broker"): Command {
   const setting = resource === "topic" ? "retention.ms" : "log.retention.ms";
-  const operation = { name: setting, operation: value === null ? ("delete" as const) : ("set" as const), value: value === null ? null : String(value) };
-  return { kind: "alter-configs", changes: [{ resource, name, replace: false, operations: [operation] }], validateOnly: false };
+  const operation = {
+    name: setting,
+    operation: value === null ? ("delete" as const) : ("set" as const),
+    value: value === null ? null : String(value),
+  };
+  return {
+    kind: "alter-configs",
+    changes: [{ resource, name, replace: false, operations: [operation] }],
+    validateOnly: false,
+  };
 }
 
 function perform(trial: Trial, of: Act): void {
@@ -36,7 +75,11 @@ function perform(trial: Trial, of: Act): void {
       trial.run({ kind: "delete-topics", topics: [idOf(of.name)] });
       return;
     case "grow":
-      trial.run({ kind: "create-partitions", topics: [{ name: of.name, count: of.count, assignments: null }], validateOnly: false });
+      trial.run({
+        kind: "create-partitions",
+        topics: [{ name: of.name, count: of.count, assignments: null }],
+        validateOnly: false,
+      });
       return;
     case "retain":
       trial.run(retention(of.name, of.ms, "topic"));
@@ -50,12 +93,21 @@ function perform(trial: Trial, of: Act): void {
     case "seal": {
       const slot = trial.image.topicByName(of.name)?.slotOf(of.partition);
       const epoch = slot === undefined ? (1 as LeaderEpoch) : trial.image.epochOf(slot); // proof: 1 is an epoch
-      const seal = { topic: idOf(of.name), partition: partitionIndex(of.partition), epoch, end: of.end as Offset }; // proof: a natural number
+      const seal = {
+        topic: idOf(of.name),
+        partition: partitionIndex(of.partition),
+        epoch,
+        end: of.end as Offset,
+      }; // proof: a natural number
       trial.run({ kind: "commit-seals", seals: [seal] });
       return;
     }
     case "trim": {
-      const trim = { topic: idOf(of.name), partition: partitionIndex(of.partition), offset: of.to as Offset }; // proof: a natural number
+      const trim = {
+        topic: idOf(of.name),
+        partition: partitionIndex(of.partition),
+        offset: of.to as Offset,
+      }; // proof: a natural number
       trial.run({ kind: "trim", trims: [trim] });
       return;
     }
@@ -77,13 +129,16 @@ describe("cluster: image", () => {
         const trial = new Trial();
         const plain = new Map<string, PlainTopic>();
         let retentionMs: number | null = null;
-        const collides = (name: string): boolean => name.startsWith("c") && (plain.has("c.d") || plain.has("c_d"));
+        const collides = (name: string): boolean =>
+          name.startsWith("c") && (plain.has("c.d") || plain.has("c_d"));
         for (const each of acts) {
           perform(trial, each);
           const known = "name" in each ? plain.get(each.name) : undefined;
-          if (each.kind === "create" && known === undefined && !collides(each.name)) plain.set(each.name, { partitions: each.count, retentionMs: null });
+          if (each.kind === "create" && known === undefined && !collides(each.name))
+            plain.set(each.name, { partitions: each.count, retentionMs: null });
           if (each.kind === "delete") plain.delete(each.name);
-          if (each.kind === "grow" && known !== undefined) known.partitions = Math.max(known.partitions, each.count);
+          if (each.kind === "grow" && known !== undefined)
+            known.partitions = Math.max(known.partitions, each.count);
           if (each.kind === "retain" && known !== undefined) known.retentionMs = each.ms;
           if (each.kind === "retain-all") retentionMs = each.ms;
         }
@@ -97,7 +152,10 @@ describe("cluster: image", () => {
           expect(topic?.retentionMs).toBe(own ?? retentionMs ?? 604_800_000);
           expect(image.topicById(topic?.id ?? noTopicId)).toBe(topic);
           for (let i = 0; i < count; i += 1) {
-            expect([image.slotTopic(trial.slot(name, i)), image.slotPartition(trial.slot(name, i))]).toEqual([topic, i] as never);
+            expect([
+              image.slotTopic(trial.slot(name, i)),
+              image.slotPartition(trial.slot(name, i)),
+            ]).toEqual([topic, i] as never);
           }
           partitions += count;
         }
@@ -121,7 +179,9 @@ describe("cluster: image", () => {
         }
         const whole = saidBy(trial.image);
         expect(saidBy(built(trial.settings, trial.log))).toEqual(whole);
-        expect(saidBy(built(trial.settings, [...snapshot, ...trial.log.slice(behind)]))).toEqual(whole);
+        expect(saidBy(built(trial.settings, [...snapshot, ...trial.log.slice(behind)]))).toEqual(
+          whole,
+        );
       }),
     );
   });
@@ -142,7 +202,8 @@ describe("cluster: image", () => {
     const trial = new Trial();
     const id = trial.create("t", 2)?.id ?? noTopicId;
     const creation = trial.log.at(-1);
-    const apply = (record: MetadataRecord | undefined): unknown => record && trial.image.apply(record, trial.image.index + 1);
+    const apply = (record: MetadataRecord | undefined): unknown =>
+      record && trial.image.apply(record, trial.image.index + 1);
     expect(apply(creation)).toBe("skipped");
     expect(apply({ kind: "partitions", topicId: id, count: 2, leaders: [] })).toBe("skipped");
     expect(apply({ kind: "delete-topic", topicId: id })).toBe("applied");
@@ -174,7 +235,12 @@ describe("cluster: 100,000 partitions", () => {
     expect(bytes / count).toBeLessThan(128);
     trial.start();
     for (const topic of trial.image.topics()) {
-      const seals = [...topic.slots.keys()].map((i) => ({ topic: topic.id, partition: partitionIndex(i), epoch: 2 as LeaderEpoch, end: 9 as Offset })); // proof: constants in range
+      const seals = [...topic.slots.keys()].map((i) => ({
+        topic: topic.id,
+        partition: partitionIndex(i),
+        epoch: 2 as LeaderEpoch,
+        end: 9 as Offset,
+      })); // proof: constants in range
       trial.run({ kind: "commit-seals", seals });
     }
     expect(trial.image.chainOf(trial.slot("t9", 7)).length).toBe(2);
@@ -197,7 +263,12 @@ describe("cluster: 100,000 partitions", () => {
     trial.changes.length = 0;
     trial.start();
     expect(trial.changes.length).toBe(0);
-    const seals = [...(trial.image.topicByName("t3")?.slots.keys() ?? [])].map((i) => ({ topic: trial.image.topicByName("t3")?.id ?? noTopicId, partition: partitionIndex(i), epoch: 2 as LeaderEpoch, end: 0 as Offset })); // proof: constants in range
+    const seals = [...(trial.image.topicByName("t3")?.slots.keys() ?? [])].map((i) => ({
+      topic: trial.image.topicByName("t3")?.id ?? noTopicId,
+      partition: partitionIndex(i),
+      epoch: 2 as LeaderEpoch,
+      end: 0 as Offset,
+    })); // proof: constants in range
     trial.run({ kind: "commit-seals", seals });
     expect(trial.changes.length).toBe(count / 10);
   });

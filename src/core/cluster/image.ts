@@ -1,8 +1,8 @@
 // The image of the metadata: what all records up to `index` add up to. `apply` takes one record,
 // decides nothing, and costs what it changes; equal records in equal order build equal images.
 //
-// A record that carries a guard is skipped where the guard does not hold, so that a late or repeated
-// one changes nothing. `apply` says what became of it.
+// A record that carries a guard is skipped where the guard does not hold, so that a late or
+// repeated one changes nothing. `apply` says what became of it.
 
 import { assert } from "../base/assert.ts";
 import {
@@ -20,7 +20,12 @@ import {
 import type { Settings } from "../base/settings.ts";
 import type { MetadataRecord, MetadataRecordOf } from "../../../proto/records/metadata.ts";
 import { ConfigResource, Configs } from "./configs.ts";
-import { type EpochEnd, type EpochStart, type PartitionPlace, PartitionTable } from "./partition_table.ts";
+import {
+  type EpochEnd,
+  type EpochStart,
+  type PartitionPlace,
+  PartitionTable,
+} from "./partition_table.ts";
 import { canCollide, collisionKey, isInternalTopic } from "./topic_names.ts";
 import { Topic } from "./topics.ts";
 
@@ -228,7 +233,10 @@ export class ClusterImage {
       case "trims":
         return this.#trim(record, changed);
       case "node":
-        this.#nodes.set(record.node, { ...fieldsOf(record), incarnation: metadataIndex(record.incarnation) });
+        this.#nodes.set(record.node, {
+          ...fieldsOf(record),
+          incarnation: metadataIndex(record.incarnation),
+        });
         return true;
       case "partition-states":
         return this.#placePartitions(record);
@@ -249,7 +257,14 @@ export class ClusterImage {
     this.configs.change(ConfigResource.topic, name, record.configs);
     const configs = this.configs.topicConfigs(this.configs.of(ConfigResource.topic, name));
     const number = this.#byNumber.length;
-    const topic = new Topic(topicId, name, isInternalTopic(name), record.replicationFactor, configs, number);
+    const topic = new Topic(
+      topicId,
+      name,
+      isInternalTopic(name),
+      record.replicationFactor,
+      configs,
+      number,
+    );
     this.#byNumber.push(topic);
     this.#byName.set(name, topic);
     this.#byId.set(topicId, topic);
@@ -288,7 +303,7 @@ export class ClusterImage {
     if (canCollide(topic.name)) this.#collisions.delete(collisionKey(topic.name));
     this.#sortedNames = null;
     this.configs.drop(ConfigResource.topic, topic.name);
-    for (const slot of topic.slots) this.#partitions.remove(slot as Slot); // proof: slots of the table
+    for (const slot of topic.slots) this.#partitions.remove(slot as Slot); // proof: from the table
     this.#partitionCount -= topic.slots.length;
     changed({ kind: "topic-deleted", topic, slots: topic.slots });
     return true;
@@ -349,7 +364,8 @@ export class ClusterImage {
   }
 
   #beginSnapshot(record: MetadataRecordOf<"snapshot">): Applied {
-    if (this.#index > 0 || this.#snapshot !== null) return record.index <= this.#index ? "old" : "gap";
+    if (this.#index > 0 || this.#snapshot !== null)
+      return record.index <= this.#index ? "old" : "gap";
     this.#index = metadataIndex(record.index);
     this.#snapshot = { records: 0 };
     return "applied";
@@ -368,7 +384,10 @@ export class ClusterImage {
 
   #endSnapshot(record: MetadataRecordOf<"snapshot-end">): boolean {
     assert(this.#snapshot !== null, "the end of a snapshot follows its beginning");
-    assert(this.#snapshot.records === record.records + 1, "a snapshot holds as many records as it says");
+    assert(
+      this.#snapshot.records === record.records + 1,
+      "a snapshot holds as many records as it says",
+    );
     this.#snapshot = null;
     return true;
   }

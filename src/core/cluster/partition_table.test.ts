@@ -30,7 +30,11 @@ describe("cluster: partition table", () => {
     const mine = table.add(0, 0, one);
     const other = table.add(0, 1, two);
     expect(table.assignAll(one)).toBe(1);
-    expect([table.epochOf(mine), table.sinceOf(mine), table.isOpen(mine)]).toEqual([2, 2, false] as never);
+    expect([table.epochOf(mine), table.sinceOf(mine), table.isOpen(mine)]).toEqual([
+      2,
+      2,
+      false,
+    ] as never);
     expect([table.epochOf(other), table.isOpen(other)]).toEqual([1, true] as never);
   });
 
@@ -47,9 +51,22 @@ describe("cluster: partition table", () => {
     restart(table, at, one, 10);
     table.assignAll(one);
     restart(table, at, one, 25);
-    expect(chain(table, at)).toEqual([[1, 0], [2, 10], [4, 25]]);
-    const ends = [0, 1, 2, 3, 4, 5].map((epoch) => Object.values(table.epochEnd(at, epoch, offset(30))));
-    expect(ends).toEqual([[0, 0], [1, 10], [2, 25], [2, 25], [4, 30], [-1, -1]]);
+    expect(chain(table, at)).toEqual([
+      [1, 0],
+      [2, 10],
+      [4, 25],
+    ]);
+    const ends = [0, 1, 2, 3, 4, 5].map((epoch) =>
+      Object.values(table.epochEnd(at, epoch, offset(30))),
+    );
+    expect(ends).toEqual([
+      [0, 0],
+      [1, 10],
+      [2, 25],
+      [2, 25],
+      [4, 30],
+      [-1, -1],
+    ]);
   });
 
   test("a seal is refused for another epoch, twice, below the start, and below the log start", () => {
@@ -73,7 +90,11 @@ describe("cluster: partition table", () => {
     expect(table.trim(at, 15)).toBe(true);
     expect(table.trim(at, 15)).toBe(false);
     expect(table.trim(at, 3)).toBe(false);
-    expect(chain(table, at)).toEqual([[2, 10], [3, 20], [4, 30]]);
+    expect(chain(table, at)).toEqual([
+      [2, 10],
+      [3, 20],
+      [4, 30],
+    ]);
     expect(table.epochEnd(at, 1, offset(40))).toEqual({ epoch: 1, end: 15 } as never);
     table.trim(at, 30);
     expect(chain(table, at)).toEqual([[4, 30]]);
@@ -119,7 +140,9 @@ describe("cluster: partition table", () => {
         let logStart = 0;
         let open = true;
         const drop = (): void => {
-          starts = starts.filter((_, i) => i === starts.length - 1 || (starts[i + 1]?.[1] ?? 0) > logStart);
+          starts = starts.filter(
+            (_, i) => i === starts.length - 1 || (starts[i + 1]?.[1] ?? 0) > logStart,
+          );
         };
         for (const act of actions) {
           if (act.kind === "restart") {

@@ -1,18 +1,18 @@
-// Where every partition stands, in columns of typed arrays indexed by slot: 44 bytes a partition and
-// no object, so that 100,000 idle partitions cost little and one registration moves all of them in
-// one pass.
+// Where every partition stands, in columns of typed arrays indexed by slot: 44 bytes a partition
+// and no object, so that 100,000 idle partitions cost little and one registration moves all of them
+// in one pass.
 //
 // Epochs of a partition. Only those that hold records are kept:
 //
 //   sealed, newest last            target              void           current
 //   (e1, s1) (e2, s2) ... (ek, sk) (target, targetStart)  ...          epoch
 //
-// `target` is the highest epoch with a known start and an unknown end. Where it is the current epoch
-// the partition is open, else it is recovering and the epochs between are void. An epoch ends where
-// the next one starts. One that ends where it started leaves the chain when that is decided.
+// `target` is the highest epoch with a known start and an unknown end. Where it is the current
+// epoch the partition is open, else it is recovering and the epochs between are void. An epoch ends
+// where the next one starts. One that ends where it started leaves the chain when that is decided.
 //
-// Invariants: since <= epoch; target <= epoch; starts grow along the chain; a free slot has topic -1
-// and is never used again.
+// Invariants: since <= epoch; target <= epoch; starts grow along the chain; a free slot has topic
+// -1 and is never used again.
 
 import { assert } from "../base/assert.ts";
 import {

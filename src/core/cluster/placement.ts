@@ -8,7 +8,11 @@ import type { Random } from "../base/random.ts";
 import type { ClusterImage } from "./image.ts";
 
 /** Leaders of new partitions, one after the other; fewer than `count` repeat. */
-export function spreadLeaders(image: ClusterImage, count: number, random: Random): readonly NodeId[] {
+export function spreadLeaders(
+  image: ClusterImage,
+  count: number,
+  random: Random,
+): readonly NodeId[] {
   const nodes = [...image.nodes()].map((each) => each.node);
   const from = nodes.length > 1 ? random.below(nodes.length) : 0;
   const leaders: NodeId[] = [];
@@ -22,7 +26,7 @@ export function spreadLeaders(image: ClusterImage, count: number, random: Random
 /** Null: there are enough nodes for this many copies. */
 export function tooFewNodes(image: ClusterImage, replicationFactor: number): Verdict | null {
   if (replicationFactor <= image.nodeCount) return null;
-  const message = `Unable to replicate the partition ${replicationFactor} time(s): The target replication factor of ${replicationFactor} cannot be reached because only ${image.nodeCount} broker(s) are registered.`;
+  const message = `${replicationFactor} copies need as many nodes; there are ${image.nodeCount}`;
   return { code: ErrorCode.INVALID_REPLICATION_FACTOR, message };
 }
 
@@ -37,15 +41,15 @@ export function assignmentProblem(
 ): Verdict | null {
   const seen = new Set<number>();
   for (const node of nodes) {
-    if (seen.has(node)) return bad(`The manual partition assignment includes the broker ${node} more than once.`);
+    if (seen.has(node)) return bad(`the assignment names node ${node} twice`);
     seen.add(node);
     if (node < 0 || image.nodeOf(nodeId(node)) === undefined) {
-      return bad(`The manual partition assignment includes broker ${node}, but no such broker is registered.`);
+      return bad(`the assignment names node ${node}, which is not registered`);
     }
   }
-  if (nodes.length === 0) return bad("The manual partition assignment includes an empty replica list.");
+  if (nodes.length === 0) return bad("the assignment of a partition names no node");
   if (expected >= 0 && nodes.length !== expected) {
-    return bad(`The manual partition assignment includes a partition with ${nodes.length} replica(s), but this is not consistent with previous partitions, which have ${expected} replica(s).`);
+    return bad(`a partition is assigned ${nodes.length} nodes where others have ${expected}`);
   }
   return null;
 }

@@ -1,6 +1,6 @@
-// From a command to records: judges it against the image and decides, and mutates nothing. The image
-// holds everything that was appended before, so that commands planned one after the other agree
-// without waiting for the disk.
+// From a command to records: judges it against the image and decides, and mutates nothing. The
+// image holds everything that was appended before, so that commands planned one after the other
+// agree without waiting for the disk.
 
 import { assert, assertNever } from "../base/assert.ts";
 import type { Command, OutcomeOf } from "../base/commands.ts";
@@ -42,9 +42,14 @@ export function plan(image: ClusterImage, command: Command, random: Random): Pla
 
 type CommandOf<K extends Command["kind"]> = Extract<Command, { kind: K }>;
 
-function planRegister(image: ClusterImage, command: CommandOf<"register">): Plan<OutcomeOf<CommandOf<"register">>> {
+function planRegister(
+  image: ClusterImage,
+  command: CommandOf<"register">,
+): Plan<OutcomeOf<CommandOf<"register">>> {
   if (image.clusterId !== "" && image.clusterId !== command.clusterId) {
-    return refusedRegistration(`the metadata belongs to cluster ${image.clusterId}, the node to ${command.clusterId}`);
+    return refusedRegistration(
+      `the metadata belongs to cluster ${image.clusterId}, the node to ${command.clusterId}`,
+    );
   }
   const records: MetadataRecord[] = [];
   if (image.clusterId === "") {
@@ -52,7 +57,16 @@ function planRegister(image: ClusterImage, command: CommandOf<"register">): Plan
     records.push({ kind: "feature-level", level: featureLevelMax });
   }
   const { node, host, port, diskId, starts } = command;
-  records.push({ kind: "register", node, host, port, rack: null, diskId, starts, ticket: ticket(command.ticket) });
+  records.push({
+    kind: "register",
+    node,
+    host,
+    port,
+    rack: null,
+    diskId,
+    starts,
+    ticket: ticket(command.ticket),
+  });
   const message = rolledBack(image, command);
   return { records, outcome: { kind: "register", verdict: { code: ErrorCode.NONE, message } } };
 }
@@ -63,14 +77,16 @@ function refusedRegistration(message: string): Plan<OutcomeOf<CommandOf<"registe
 }
 
 /**
- * A disk that was started less often, or holds less, than the metadata knows was put back to an older
- * state: nothing on the disk itself can tell. The node goes on with what it has, and the words say so.
+ * A disk that was started less often, or holds less, than the metadata knows was put back to an
+ * older state: nothing on the disk itself can tell. The node goes on with what it has and says so.
  */
 function rolledBack(image: ClusterImage, command: CommandOf<"register">): string | null {
   const known = image.nodeOf(command.node);
   if (known === undefined || known.diskId !== command.diskId) return null;
   if (command.starts > known.starts && command.ticket >= known.ticket) return null;
-  return `the disk was put back to an older state: start ${command.starts} after start ${known.starts}, ticket ${command.ticket} after ticket ${known.ticket}`;
+  const starts = `start ${command.starts} after start ${known.starts}`;
+  const tickets = `ticket ${command.ticket} after ticket ${known.ticket}`;
+  return `the disk was put back to an older state: ${starts}, ${tickets}`;
 }
 
 function planProducerIds(
@@ -80,8 +96,14 @@ function planProducerIds(
   assert(command.count > 0, "a block of producer ids is not empty");
   const first = image.nextProducerId;
   if (!Number.isSafeInteger(first + command.count)) {
-    const verdict = { code: ErrorCode.UNKNOWN_SERVER_ERROR, message: "all producer ids have been handed out" };
-    return { records: [], outcome: { kind: "allocate-producer-ids", verdict, first: -1, count: 0 } };
+    const verdict = {
+      code: ErrorCode.UNKNOWN_SERVER_ERROR,
+      message: "all producer ids have been handed out",
+    };
+    return {
+      records: [],
+      outcome: { kind: "allocate-producer-ids", verdict, first: -1, count: 0 },
+    };
   }
   return {
     records: [{ kind: "producer-ids", first, count: command.count }],
@@ -119,4 +141,3 @@ function planTrims(command: CommandOf<"trim">): Plan<{ readonly kind: "trim" }> 
   const records: MetadataRecord[] = topics.length === 0 ? [] : [{ kind: "trims", topics }];
   return { records, outcome: { kind: "trim" } };
 }
-

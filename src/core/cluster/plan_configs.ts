@@ -1,12 +1,18 @@
-// Changes of settings: AlterConfigs replaces all of a resource, IncrementalAlterConfigs changes some.
-// A resource changes whole or not at all; each resource has its own verdict.
+// Changes of settings: AlterConfigs replaces all of a resource, IncrementalAlterConfigs changes
+// some. A resource changes whole or not at all; each resource has its own verdict.
 
 import type { Command, ConfigChange, OutcomeOf, Verdict } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { configsPerResourceMax, configuredResourcesMax } from "../base/limits.ts";
 import type { MetadataRecord } from "../../../proto/records/metadata.ts";
 import { listOf } from "./config_spec.ts";
-import { brokerProblem, clientMetricsProblem, ConfigResource, groupProblem, specOf } from "./configs.ts";
+import {
+  brokerProblem,
+  clientMetricsProblem,
+  ConfigResource,
+  groupProblem,
+  specOf,
+} from "./configs.ts";
 import type { ClusterImage } from "./image.ts";
 import { topicNameProblem } from "./topic_names.ts";
 import { done, type Plan } from "./verdicts.ts";
@@ -20,7 +26,10 @@ const resources = {
   "client-metrics": ConfigResource.clientMetrics,
 } as const satisfies Record<ConfigChange["resource"], number>;
 
-export function planConfigs(image: ClusterImage, command: AlterConfigs): Plan<OutcomeOf<AlterConfigs>> {
+export function planConfigs(
+  image: ClusterImage,
+  command: AlterConfigs,
+): Plan<OutcomeOf<AlterConfigs>> {
   const records: MetadataRecord[] = [];
   const changes: Verdict[] = [];
   /** Resources of each type that get their first settings here. */
@@ -43,7 +52,10 @@ export function planConfigs(image: ClusterImage, command: AlterConfigs): Plan<Ou
 
 type Planned =
   | { readonly kind: "refused"; readonly verdict: Verdict }
-  | { readonly kind: "planned"; readonly changes: readonly { name: string; value: string | null }[] };
+  | {
+      readonly kind: "planned";
+      readonly changes: readonly { name: string; value: string | null }[];
+    };
 
 function refused(code: number, message: string): Planned {
   return { kind: "refused", verdict: { code, message } };
@@ -57,30 +69,42 @@ function planChange(image: ClusterImage, change: ConfigChange, fresh: number): P
   const after = new Map(change.replace ? [] : before);
   for (const operation of change.operations) {
     if (!operate(image, resource, after, operation)) {
-      const key = `${operation.operation.toUpperCase()} to key ${operation.name}`;
-      return refused(ErrorCode.INVALID_CONFIG, `Can't ${key} because its type is not LIST.`);
+      const key = operation.name;
+      return refused(ErrorCode.INVALID_CONFIG, `${key} is no list`);
     }
   }
   const changes = difference(before, after);
   if (after.size > configsPerResourceMax) {
-    return refused(ErrorCode.POLICY_VIOLATION, `A resource has at most ${configsPerResourceMax} settings.`);
+    return refused(
+      ErrorCode.POLICY_VIOLATION,
+      `a resource has at most ${configsPerResourceMax} settings`,
+    );
   }
-  const verdict = valuesProblem(image, change, after, changes) ?? existenceProblem(image, change, fresh);
+  const verdict =
+    valuesProblem(image, change, after, changes) ?? existenceProblem(image, change, fresh);
   return verdict === null ? { kind: "planned", changes } : { kind: "refused", verdict };
 }
 
 type Operation = ConfigChange["operations"][number];
 
 function operationsProblem(change: ConfigChange): string | null {
-  const nulls = change.operations.filter((each) => each.operation !== "delete" && each.value === null);
-  if (nulls.length > 0) return `Null value not supported for : ${nulls.map((each) => each.name).join(",")}`;
+  const nulls = change.operations.filter(
+    (each) => each.operation !== "delete" && each.value === null,
+  );
+  if (nulls.length > 0)
+    return `a setting cannot be null: ${nulls.map((each) => each.name).join(", ")}`;
   const names = new Set(change.operations.map((each) => each.name));
-  if (names.size < change.operations.length) return "Error due to duplicate config keys";
+  if (names.size < change.operations.length) return "a setting is named twice";
   return null;
 }
 
 /** False: the operation is for lists and the setting is none. */
-function operate(image: ClusterImage, resource: number, texts: Map<string, string>, of: Operation): boolean {
+function operate(
+  image: ClusterImage,
+  resource: number,
+  texts: Map<string, string>,
+  of: Operation,
+): boolean {
   const { name, operation } = of;
   const value = of.value ?? "";
   if (operation === "delete") {
@@ -130,16 +154,18 @@ function valuesProblem(
 ): Verdict | null {
   switch (change.resource) {
     case "topic": {
+      if (change.name === "") return invalid(ErrorCode.INVALID_REQUEST, "a topic has a name");
       const name = topicNameProblem(change.name);
       if (name !== null) return { code: ErrorCode.INVALID_TOPIC_EXCEPTION, message: name };
       return invalid(ErrorCode.INVALID_CONFIG, image.configs.topicProblem(after));
     }
     case "group":
-      if (change.name === "") return invalid(ErrorCode.INVALID_REQUEST, "Default group resources are not allowed.");
+      if (change.name === "") return invalid(ErrorCode.INVALID_REQUEST, "a group has a name");
       return invalid(ErrorCode.INVALID_CONFIG, groupProblem(after));
     case "client-metrics":
-      if (change.name === "") return invalid(ErrorCode.INVALID_REQUEST, "Default client metrics resources are not allowed.");
-      return invalid(ErrorCode.INVALID_CONFIG, clientMetricsProblem(after));
+      if (change.name === "")
+        return invalid(ErrorCode.INVALID_REQUEST, "a subscription has a name");
+      return invalid(ErrorCode.INVALID_REQUEST, clientMetricsProblem(after));
     case "broker":
       for (const { name, value } of changes) {
         const problem = brokerProblem(name, value, change.name !== "");
@@ -154,19 +180,23 @@ function invalid(code: number, message: string | null): Verdict | null {
 }
 
 /** Kafka looks last whether there is such a resource. Groups may be configured ahead. */
-function existenceProblem(image: ClusterImage, change: ConfigChange, fresh: number): Verdict | null {
+function existenceProblem(
+  image: ClusterImage,
+  change: ConfigChange,
+  fresh: number,
+): Verdict | null {
   if (change.resource === "group" || change.resource === "client-metrics") {
     const resource = resources[change.resource];
     const known = image.configs.of(resource, change.name).size > 0;
     if (known || image.configs.count(resource) + fresh < configuredResourcesMax) return null;
-    const message = `At most ${configuredResourcesMax} resources of this type have settings.`;
+    const message = `at most ${configuredResourcesMax} resources of a type have settings`;
     return { code: ErrorCode.POLICY_VIOLATION, message };
   }
   if (change.resource === "topic" && image.topicByName(change.name) === undefined) {
-    const message = `The topic '${change.name}' does not exist.`;
+    const message = `there is no topic ${change.name}`;
     return { code: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message };
   }
   if (change.resource !== "broker" || change.name === "") return null;
   for (const { node } of image.nodes()) if (String(node) === change.name) return null;
-  return { code: ErrorCode.INVALID_REQUEST, message: `There is no node ${change.name}.` };
+  return { code: ErrorCode.INVALID_REQUEST, message: `there is no node ${change.name}` };
 }

@@ -1,13 +1,7 @@
-// Topics come, grow and go. Checks stand in Kafka's order (ReplicationControlManager of Kafka 4.4), so
-// that a request with several faults gets the code that Kafka would give it.
+// Topics come, grow and go. Checks stand in Kafka's order (ReplicationControlManager of Kafka 4.4),
+// so that a request with several faults gets the code that Kafka would give it.
 
-import type {
-  Command,
-  CreatedTopic,
-  OutcomeOf,
-  TopicToCreate,
-  Verdict,
-} from "../base/commands.ts";
+import type { Command, CreatedTopic, OutcomeOf, TopicToCreate, Verdict } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { topicId, type TopicId } from "../base/ids.ts";
 import { partitionsMax, partitionsPerCommandMax } from "../base/limits.ts";
@@ -51,7 +45,13 @@ export function planCreateTopics(
   for (const topic of command.topics) {
     const verdict = tooMany ?? judgeNewTopic(image, topic, taken);
     if (verdict !== null) {
-      topics.push({ ...verdict, name: topic.name, id: null, partitions: -1, replicationFactor: -1 });
+      topics.push({
+        ...verdict,
+        name: topic.name,
+        id: null,
+        partitions: -1,
+        replicationFactor: -1,
+      });
       continue;
     }
     taken.add(topic.name);
@@ -89,10 +89,13 @@ function replicationFactorOf(image: ClusterImage, topic: TopicToCreate): number 
 
 function tooManyPartitions(image: ClusterImage, added: number): Verdict | null {
   if (added > partitionsPerCommandMax) {
-    return { code: ErrorCode.POLICY_VIOLATION, message: "Excessively large number of partitions per request." };
+    return {
+      code: ErrorCode.POLICY_VIOLATION,
+      message: `a command adds at most ${partitionsPerCommandMax} partitions`,
+    };
   }
   if (image.partitionCount + added > partitionsMax) {
-    const message = `The cluster holds ${image.partitionCount} partitions of at most ${partitionsMax}.`;
+    const message = `the cluster has ${image.partitionCount} of ${partitionsMax} partitions`;
     return { code: ErrorCode.POLICY_VIOLATION, message };
   }
   return null;
@@ -109,17 +112,17 @@ function judgeNewTopic(image: ClusterImage, topic: TopicToCreate, taken: Taken):
 function judgeName(image: ClusterImage, topic: TopicToCreate, taken: Taken): Verdict | null {
   const { name } = topic;
   if (image.topicByName(name) !== undefined || taken.has(name)) {
-    return { code: ErrorCode.TOPIC_ALREADY_EXISTS, message: `Topic '${name}' already exists.` };
+    return { code: ErrorCode.TOPIC_ALREADY_EXISTS, message: `topic ${name} exists` };
   }
   const problem = topicNameProblem(name);
   if (problem !== null) return { code: ErrorCode.INVALID_TOPIC_EXCEPTION, message: problem };
   const other = image.collisionOf(name) ?? taken.collisionOf(name);
   if (other !== undefined) {
-    const message = `Topic '${name}' collides with existing topic: ${other}`;
+    const message = `${name} differs from topic ${other} in "." and "_" only`;
     return { code: ErrorCode.INVALID_TOPIC_EXCEPTION, message };
   }
   if (isInternalTopic(name) && !topic.internal) {
-    const message = `Topic '${name}' is internal: the cluster creates it when it needs it`;
+    const message = `topic ${name} is internal: the cluster creates it when it needs it`;
     return { code: ErrorCode.INVALID_TOPIC_EXCEPTION, message };
   }
   return null;
@@ -133,7 +136,7 @@ function judgeNewConfigs(image: ClusterImage, topic: TopicToCreate): Verdict | n
     else texts.set(name, value);
   }
   if (nulls.length > 0) {
-    const message = `Null value not supported for topic configs: ${nulls.join(",")}`;
+    const message = `a setting cannot be null: ${nulls.join(", ")}`;
     return { code: ErrorCode.INVALID_CONFIG, message };
   }
   const problem = image.configs.topicProblem(texts);
@@ -143,34 +146,34 @@ function judgeNewConfigs(image: ClusterImage, topic: TopicToCreate): Verdict | n
 function judgeAssignments(image: ClusterImage, topic: TopicToCreate): Verdict | null {
   const invalid = ErrorCode.INVALID_REQUEST;
   if (topic.replicationFactor !== defaultCount) {
-    const message = "A manual partition assignment was specified, but replication factor was not set to -1.";
+    const message = "beside an assignment the replication factor is -1";
     return { code: invalid, message };
   }
   if (topic.partitions !== defaultCount) {
-    const message = "A manual partition assignment was specified, but numPartitions was not set to -1.";
+    const message = "beside an assignment the number of partitions is -1";
     return { code: invalid, message };
   }
   const expected = topic.assignments[0]?.nodes.length ?? 0;
   const seen = new Set<number>();
   for (const { partition, nodes } of topic.assignments) {
-    if (seen.has(partition)) return bad(`Found multiple manual partition assignments for partition ${partition}`);
+    if (seen.has(partition)) return bad(`partition ${partition} is assigned twice`);
     seen.add(partition);
     const problem = assignmentProblem(image, nodes, seen.size === 1 ? -1 : expected);
     if (problem !== null) return problem;
   }
   for (let i = 0; i < topic.assignments.length; i += 1) {
-    if (!seen.has(i)) return bad("partitions should be a consecutive 0-based integer sequence");
+    if (!seen.has(i)) return bad("assigned partitions are numbered from 0 without a gap");
   }
   return null;
 }
 
 function judgeCounts(image: ClusterImage, topic: TopicToCreate): Verdict | null {
   if (topic.replicationFactor < defaultCount || topic.replicationFactor === 0) {
-    const message = "Replication factor must be larger than 0, or -1 to use the default value.";
+    const message = "the replication factor is above 0, or -1 for the default";
     return { code: ErrorCode.INVALID_REPLICATION_FACTOR, message };
   }
   if (topic.partitions < defaultCount || topic.partitions === 0) {
-    const message = "Number of partitions was set to an invalid non-positive value.";
+    const message = "the number of partitions is above 0, or -1 for the default";
     return { code: ErrorCode.INVALID_PARTITIONS, message };
   }
   return tooFewNodes(image, replicationFactorOf(image, topic));
@@ -184,7 +187,9 @@ function topicRecord(
   const partitions = partitionCountOf(image, topic);
   const sorted = [...topic.assignments].sort((a, b) => a.partition - b.partition);
   const leaders =
-    sorted.length > 0 ? leadersOf(sorted.map((each) => each.nodes)) : spreadLeaders(image, partitions, random);
+    sorted.length > 0
+      ? leadersOf(sorted.map((each) => each.nodes))
+      : spreadLeaders(image, partitions, random);
   return {
     kind: "topic",
     topicId: freshId(image, random),
@@ -199,7 +204,8 @@ function topicRecord(
 /** Random and unused. Ids that Kafka reserves (0 and 1) are as unlikely as any other. */
 function freshId(image: ClusterImage, random: Random): TopicId {
   let id = topicId(random.id());
-  while (image.topicById(id) !== undefined || id.startsWith("AAAAAAAAAAAAAAAAAAAA")) id = topicId(random.id());
+  while (image.topicById(id) !== undefined || id.startsWith("AAAAAAAAAAAAAAAAAAAA"))
+    id = topicId(random.id());
   return id;
 }
 
@@ -213,9 +219,12 @@ export function planDeleteTopics(
   for (const id of command.topics) {
     const topic = gone.has(id) ? undefined : image.topicById(id);
     if (topic === undefined) {
-      topics.push({ code: ErrorCode.UNKNOWN_TOPIC_ID, message: "This server does not host this topic ID." });
+      topics.push({
+        code: ErrorCode.UNKNOWN_TOPIC_ID,
+        message: "there is no topic with this id",
+      });
     } else if (topic.internal) {
-      const message = `Topic '${topic.name}' is internal and can't be deleted`;
+      const message = `topic ${topic.name} is internal and stays`;
       topics.push({ code: ErrorCode.INVALID_TOPIC_EXCEPTION, message });
     } else {
       gone.add(id);
@@ -237,7 +246,10 @@ export function planCreatePartitions(
   const topics: Verdict[] = [];
   let added = 0;
   for (const growth of command.topics) {
-    added += Math.max(0, growth.count - (image.topicByName(growth.name)?.slots.length ?? growth.count));
+    added += Math.max(
+      0,
+      growth.count - (image.topicByName(growth.name)?.slots.length ?? growth.count),
+    );
   }
   const tooMany = tooManyPartitions(image, added);
   for (const growth of command.topics) {
@@ -247,7 +259,9 @@ export function planCreatePartitions(
     if (verdict !== null || topic === undefined || command.validateOnly) continue;
     const count = growth.count - topic.slots.length;
     const leaders =
-      growth.assignments === null ? spreadLeaders(image, count, random) : leadersOf(growth.assignments);
+      growth.assignments === null
+        ? spreadLeaders(image, count, random)
+        : leadersOf(growth.assignments);
     records.push({ kind: "partitions", topicId: topic.id, count: growth.count, leaders });
   }
   return { records, outcome: { kind: "create-partitions", topics } };
@@ -256,25 +270,26 @@ export function planCreatePartitions(
 function judgeGrowth(image: ClusterImage, growth: Growth): Verdict | null {
   const topic = image.topicByName(growth.name);
   if (topic === undefined) {
-    const message = "This server does not host this topic-partition.";
+    const message = `there is no topic ${growth.name}`;
     return { code: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message };
   }
   if (topic.internal) {
-    const message = `Topic '${topic.name}' is internal: its partitions are fixed`;
+    const message = `topic ${topic.name} is internal: its partitions are fixed`;
     return { code: ErrorCode.INVALID_TOPIC_EXCEPTION, message };
   }
   const count = topic.slots.length;
   if (growth.count === count) {
-    const message = `Topic already has ${count} partition(s).`;
+    const message = `topic ${topic.name} has ${count} partitions already`;
     return { code: ErrorCode.INVALID_PARTITIONS, message };
   }
   if (growth.count < count) {
-    const message = `The topic ${topic.name} currently has ${count} partition(s); ${growth.count} would not be an increase.`;
+    const message = `topic ${topic.name} has ${count} partitions: ${growth.count} are no more`;
     return { code: ErrorCode.INVALID_PARTITIONS, message };
   }
   if (growth.assignments === null) return tooFewNodes(image, topic.replicationFactor);
   if (growth.assignments.length !== growth.count - count) {
-    return bad(`Attempted to add ${growth.count - count} additional partition(s), but only ${growth.assignments.length} assignment(s) were specified.`);
+    const assigned = growth.assignments.length;
+    return bad(`${growth.count - count} partitions are added and ${assigned} assigned`);
   }
   for (const nodes of growth.assignments) {
     const problem = assignmentProblem(image, nodes, topic.replicationFactor);

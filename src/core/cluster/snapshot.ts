@@ -1,5 +1,5 @@
-// A snapshot: the records that build an equal image. Its order is fixed by the image's own order, so
-// equal images have equal snapshots.
+// A snapshot: the records that build an equal image. Its order is fixed by the image's own order,
+// so equal images have equal snapshots.
 
 import { type PartitionIndex, partitionIndex, type Slot } from "../base/ids.ts";
 import type { MetadataRecord } from "../../../proto/records/metadata.ts";
@@ -22,9 +22,18 @@ export function snapshotRecords(image: ClusterImage, each: (record: MetadataReco
   count({ kind: "cluster", clusterId: image.clusterId });
   count({ kind: "feature-level", level: image.featureLevel });
   for (const node of image.nodes()) count({ kind: "node", ...node });
-  for (const resource of [ConfigResource.broker, ConfigResource.clientMetrics, ConfigResource.group]) {
+  for (const resource of [
+    ConfigResource.broker,
+    ConfigResource.clientMetrics,
+    ConfigResource.group,
+  ]) {
     for (const name of image.configs.names(resource)) {
-      count({ kind: "configs", resource, name, changes: [...pairs(image.configs.of(resource, name))] });
+      count({
+        kind: "configs",
+        resource,
+        name,
+        changes: [...pairs(image.configs.of(resource, name))],
+      });
     }
   }
   for (const topic of image.topics()) snapshotTopic(image, topic, count);
@@ -36,7 +45,11 @@ function* pairs(texts: ReadonlyMap<string, string>): Generator<{ name: string; v
   for (const [name, value] of texts) yield { name, value };
 }
 
-function snapshotTopic(image: ClusterImage, topic: Topic, each: (record: MetadataRecord) => void): void {
+function snapshotTopic(
+  image: ClusterImage,
+  topic: Topic,
+  each: (record: MetadataRecord) => void,
+): void {
   const first = topic.slotOf(0);
   if (first === undefined) return;
   each({
@@ -51,7 +64,7 @@ function snapshotTopic(image: ClusterImage, topic: Topic, each: (record: Metadat
   for (let from = 0; from < topic.slots.length; from += partitionsPerRecord) {
     const slots = topic.slots.subarray(from, from + partitionsPerRecord);
     const partitions: PartitionPlace[] = [];
-    for (const slot of slots) partitions.push(image.placeOf(slot as Slot)); // proof: slots of the image
+    for (const slot of slots) partitions.push(image.placeOf(slot as Slot)); // proof: from the image
     const start: PartitionIndex = partitionIndex(from);
     each({ kind: "partition-states", topicId: topic.id, first: start, partitions });
   }

@@ -6,13 +6,13 @@ const legal = /^[a-zA-Z0-9._-]+$/;
 
 /** Why this is no name for a topic, in words; null when it is one. */
 export function topicNameProblem(name: string): string | null {
-  if (name === "") return "Topic name is invalid: the empty string is not allowed";
-  if (name === "." || name === "..") return `Topic name is invalid: '${name}' is not allowed`;
+  if (name === "") return "a topic has a name";
+  if (name === "." || name === "..") return `a topic cannot be named ${name}`;
   if (name.length > topicNameMax) {
-    return `Topic name is invalid: it is longer than the max allowed length ${topicNameMax}`;
+    return `a topic's name has at most ${topicNameMax} characters`;
   }
   if (!legal.test(name)) {
-    return `Topic name is invalid: '${name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'`;
+    return `a topic's name has letters, digits, ".", "_" and "-" only: ${name}`;
   }
   return null;
 }

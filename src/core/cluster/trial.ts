@@ -61,7 +61,14 @@ export class Trial {
 
   create(name: string, partitions = 1, configs: Readonly<Record<string, string | null>> = {}) {
     const texts = Object.entries(configs).map(([key, value]) => ({ name: key, value }));
-    const topic = { name, partitions, replicationFactor: -1, assignments: [], configs: texts, internal: false };
+    const topic = {
+      name,
+      partitions,
+      replicationFactor: -1,
+      assignments: [],
+      configs: texts,
+      internal: false,
+    };
     const outcome = this.run({ kind: "create-topics", topics: [topic], validateOnly: false });
     return outcome.kind === "create-topics" ? outcome.topics[0] : undefined;
   }

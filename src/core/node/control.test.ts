@@ -2,8 +2,22 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Command, Outcome, TopicToCreate } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
-import { type MetadataIndex, metadataIndex, nodeId, noTopicId, offset, partitionIndex, ticket, type Ticket } from "../base/ids.ts";
-import { frameOverheadBytes, proposalsMax, proposalWaitMs, snapshotAfterBytes } from "../base/limits.ts";
+import {
+  type MetadataIndex,
+  metadataIndex,
+  nodeId,
+  noTopicId,
+  offset,
+  partitionIndex,
+  ticket,
+  type Ticket,
+} from "../base/ids.ts";
+import {
+  frameOverheadBytes,
+  proposalsMax,
+  proposalWaitMs,
+  snapshotAfterBytes,
+} from "../base/limits.ts";
 import type { Settings } from "../base/settings.ts";
 import { ClusterImage } from "../cluster/cluster.ts";
 import { readMetadata } from "../../wire/metadata_records.ts";
@@ -21,10 +35,26 @@ const settings: Settings = {
   seed: [1, 2, 3, 4],
 };
 
-const register: Command = { kind: "register", node: nodeId(1), host: "h", port: 1, diskId: "d", starts: 1, ticket: 0, clusterId: settings.clusterId };
+const register: Command = {
+  kind: "register",
+  node: nodeId(1),
+  host: "h",
+  port: 1,
+  diskId: "d",
+  starts: 1,
+  ticket: 0,
+  clusterId: settings.clusterId,
+};
 
 function create(name: string, partitions = 1, configs: TopicToCreate["configs"] = []): Command {
-  const topic = { name, partitions, replicationFactor: 1, assignments: [], configs, internal: false };
+  const topic = {
+    name,
+    partitions,
+    replicationFactor: 1,
+    assignments: [],
+    configs,
+    internal: false,
+  };
   return { kind: "create-topics", topics: [topic], validateOnly: false };
 }
 
@@ -71,11 +101,17 @@ class Bench {
   }
   progress(durable: number = this.#tail): void {
     const { credit } = this;
-    this.node.step({ kind: "appended", written: ticket(this.#tail), durable: ticket(durable), credit }, this.#effects);
+    this.node.step(
+      { kind: "appended", written: ticket(this.#tail), durable: ticket(durable), credit },
+      this.#effects,
+    );
   }
   tick(ms: number): void {
     this.#now += ms;
-    this.node.step({ kind: "tick", now: this.#now, wall: 1_700_000_000_000 + this.#now }, this.#effects);
+    this.node.step(
+      { kind: "tick", now: this.#now, wall: 1_700_000_000_000 + this.#now },
+      this.#effects,
+    );
   }
   replay(batches: Uint8Array): void {
     this.node.step({ kind: "replay", batches }, this.#effects);
@@ -97,7 +133,11 @@ class Bench {
   }
   /** The log grows by at least `bytes`, by trims of a topic that does not exist. */
   grow(bytes: number): void {
-    const trims = Array.from({ length: 20_000 }, (_, i) => ({ topic: noTopicId, partition: partitionIndex(i), offset: offset(1) }));
+    const trims = Array.from({ length: 20_000 }, (_, i) => ({
+      topic: noTopicId,
+      partition: partitionIndex(i),
+      offset: offset(1),
+    }));
     let grown = 0;
     while (grown < bytes) {
       this.propose(1_000_000, { kind: "trim", trims });
@@ -115,7 +155,8 @@ function saidBy(image: ClusterImage): Uint8Array {
 /** The image of a data thread that was told this. */
 function imageOf(batches: readonly Uint8Array[]): ClusterImage {
   const image = new ClusterImage(settings);
-  for (const each of batches) expect(readMetadata(each, (record, index) => void image.apply(record, index))).toBeNull();
+  for (const each of batches)
+    expect(readMetadata(each, (record, index) => void image.apply(record, index))).toBeNull();
   return image;
 }
 
@@ -133,12 +174,15 @@ describe("node: control", () => {
 
   test("proposals see what was appended before them, and one sync commits all that came meanwhile", () => {
     const bench = new Bench().start();
-    for (const request of [1, 2, 3]) bench.propose(request, create(request === 2 ? "a" : `a${request}`));
+    for (const request of [1, 2, 3])
+      bench.propose(request, create(request === 2 ? "a" : `a${request}`));
     bench.propose(4, create("a"));
     expect(bench.log.length).toBe(1 + 3);
     bench.progress();
     expect(bench.told).toEqual(["metadata", 1, "metadata", 2, "metadata", 3, 4]);
-    expect(bench.outcomes.get(4)).toMatchObject({ topics: [{ code: ErrorCode.TOPIC_ALREADY_EXISTS }] });
+    expect(bench.outcomes.get(4)).toMatchObject({
+      topics: [{ code: ErrorCode.TOPIC_ALREADY_EXISTS }],
+    });
   });
 
   test("a no waits for the record that it rests on, and comes at once where nothing is on its way", () => {
@@ -173,7 +217,10 @@ describe("node: control", () => {
     expect(bench.told.length).toBe(1);
     bench.tick(1);
     expect(bench.told.length).toBe(1 + proposalsMax);
-    expect(bench.outcomes.get(7)).toMatchObject({ kind: "refused", verdict: { code: ErrorCode.REQUEST_TIMED_OUT } });
+    expect(bench.outcomes.get(7)).toMatchObject({
+      kind: "refused",
+      verdict: { code: ErrorCode.REQUEST_TIMED_OUT },
+    });
     expect(bench.node.idle).toBe(true);
   });
 
@@ -181,9 +228,18 @@ describe("node: control", () => {
     const bench = new Bench().start();
     const said = saidBy(bench.node.image);
     const value = "0:1,".repeat(2499).slice(0, -1);
-    const topics = Array.from({ length: 1000 }, (_, i) => create(`t${i}`, 1, [{ name: "leader.replication.throttled.replicas", value }]));
-    bench.propose(1, { kind: "create-topics", topics: topics.flatMap((each) => (each.kind === "create-topics" ? each.topics : [])), validateOnly: false });
-    expect(bench.outcomes.get(1)).toMatchObject({ kind: "refused", verdict: { code: ErrorCode.POLICY_VIOLATION } });
+    const topics = Array.from({ length: 1000 }, (_, i) =>
+      create(`t${i}`, 1, [{ name: "leader.replication.throttled.replicas", value }]),
+    );
+    bench.propose(1, {
+      kind: "create-topics",
+      topics: topics.flatMap((each) => (each.kind === "create-topics" ? each.topics : [])),
+      validateOnly: false,
+    });
+    expect(bench.outcomes.get(1)).toMatchObject({
+      kind: "refused",
+      verdict: { code: ErrorCode.POLICY_VIOLATION },
+    });
     expect(saidBy(bench.node.image)).toEqual(said);
   });
 
@@ -269,14 +325,22 @@ describe("node: control", () => {
 
   const damaged: readonly (readonly [string, (log: Uint8Array[]) => Uint8Array[], string])[] = [
     ["a batch is missing", (log) => log.toSpliced(1, 1), "metadata-gap"],
-    ["a bit is flipped", (log) => log.map((batch, i) => (i === 1 ? batch.map((byte, at) => (at === 80 ? byte ^ 4 : byte)) : batch)), "metadata-unreadable"],
+    [
+      "a bit is flipped",
+      (log) =>
+        log.map((batch, i) =>
+          i === 1 ? batch.map((byte, at) => (at === 80 ? byte ^ 4 : byte)) : batch,
+        ),
+      "metadata-unreadable",
+    ],
   ];
   for (const [what, harm, event] of damaged) {
     test(`a log that cannot be read is fatal, never skipped (${what})`, () => {
       const bench = new Bench().start();
       for (const name of ["a", "b", "c"]) bench.propose(1, create(name));
       const again = new Bench();
-      for (const batch of harm(bench.log.map((each) => each.batch))) if (again.fatals.length === 0) again.replay(batch);
+      for (const batch of harm(bench.log.map((each) => each.batch)))
+        if (again.fatals.length === 0) again.replay(batch);
       expect(again.fatals).toEqual([event]);
       expect(again.node.image.topicByName("c")).toBeUndefined();
     });
@@ -296,7 +360,11 @@ describe("node: control", () => {
   test("whatever the disk does, what is told is the log, in order (any schedule)", () => {
     const act = fc.oneof(
       fc.record({ kind: fc.constant("propose" as const), name: fc.constantFrom("a", "b", "c") }),
-      fc.record({ kind: fc.constant("sync" as const), part: fc.double({ min: 0, max: 1, noNaN: true }), credit: fc.nat(2000) }),
+      fc.record({
+        kind: fc.constant("sync" as const),
+        part: fc.double({ min: 0, max: 1, noNaN: true }),
+        credit: fc.nat(2000),
+      }),
     );
     fc.assert(
       fc.property(fc.array(act, { maxLength: 60 }), (acts) => {

@@ -7,10 +7,11 @@
 //   proposal   plan -> append -> appended(durable) -> committed(bytes) -> outcome
 //   snapshot   after `snapshotAfterBytes` of log: snapshot(index, bytes) -> snapshot-done -> trim
 //
-// The image holds everything that was appended, committed or not, so proposals are planned one after
-// the other without waiting for the disk, and one sync commits all that came meanwhile. An outcome
-// waits for everything that was appended before it, even where it appends nothing: a "no" may rest
-// on a record that is not committed yet. A snapshot is taken only when nothing is on its way.
+// The image holds everything that was appended, committed or not, so proposals are planned one
+// after the other without waiting for the disk, and one sync commits all that came meanwhile. An
+// outcome waits for everything that was appended before it, even where it appends nothing: a "no"
+// may rest on a record that is not committed yet. A snapshot is taken only when nothing is on its
+// way.
 //
 // Invariants: outcomes leave in the order in which their proposals were planned, but for refusals,
 // which append nothing and overtake; what is committed is durable; nothing is appended beyond the
@@ -40,7 +41,12 @@ export type ControlInput =
   | { readonly kind: "replay"; readonly batches: Uint8Array }
   | { readonly kind: "propose"; readonly request: number; readonly command: Command }
   /** Progress of the metadata store: tickets written and durable, bytes that it takes. */
-  | { readonly kind: "appended"; readonly written: Ticket; readonly durable: Ticket; readonly credit: number }
+  | {
+      readonly kind: "appended";
+      readonly written: Ticket;
+      readonly durable: Ticket;
+      readonly credit: number;
+    }
   /** The snapshot at `index` is durable; or it could not be written and the log stays. */
   | { readonly kind: "snapshot-done"; readonly index: MetadataIndex }
   | { readonly kind: "snapshot-failed"; readonly index: MetadataIndex };
@@ -62,7 +68,11 @@ export interface ControlEffects {
   /** Everything at or below `index` is in a durable snapshot. */
   trim(index: MetadataIndex): void;
   /** `event` is a literal; fields are flat. */
-  log(level: "debug" | "info" | "warn" | "error", event: string, fields: Readonly<Record<string, string | number>>): void;
+  log(
+    level: "debug" | "info" | "warn" | "error",
+    event: string,
+    fields: Readonly<Record<string, string | number>>,
+  ): void;
   /** Going on would be unsafe: the metadata cannot be read. No input may follow. */
   fatal(event: string, fields: Readonly<Record<string, string | number>>): void;
 }
@@ -148,10 +158,14 @@ export class ControlNode {
       if (applied !== "old" && !inSnapshot) fresh = true;
     });
     const at = { index: image.index };
-    if (refusal !== null) return effects.fatal("metadata-unreadable", { ...at, because: refusal.refusal });
+    if (refusal !== null)
+      return effects.fatal("metadata-unreadable", { ...at, because: refusal.refusal });
     if (missing >= 0) return effects.fatal("metadata-gap", { ...at, next: missing });
     if (image.featureLevel > featureLevelMax) {
-      return effects.fatal("metadata-too-new", { level: image.featureLevel, known: featureLevelMax });
+      return effects.fatal("metadata-too-new", {
+        level: image.featureLevel,
+        known: featureLevelMax,
+      });
     }
     if (fresh) this.#bytesSinceSnapshot += batches.byteLength;
     effects.committed(batches);
@@ -159,11 +173,13 @@ export class ControlNode {
 
   #propose(request: number, command: Command, effects: ControlEffects): void {
     if (this.#random === null) {
-      if (this.image.readsSnapshot) return effects.fatal("snapshot-cut", { index: this.image.index });
+      if (this.image.readsSnapshot)
+        return effects.fatal("snapshot-cut", { index: this.image.index });
       // Every start has another index, so no two starts draw the same topic ids.
       this.#random = new Random(this.#settings.seed, randomConcern + this.image.index);
     }
-    if (this.#waiting.length >= proposalsMax) return refuse(effects, request, late, "too many proposals wait");
+    if (this.#waiting.length >= proposalsMax)
+      return refuse(effects, request, late, "too many proposals wait");
     this.#waiting.push({ request, command, deadline: this.#now + proposalWaitMs });
   }
 
@@ -218,7 +234,12 @@ export class ControlNode {
     assert(this.#random !== null, "a proposal opens the stream of randomness");
     const { records, outcome } = plan(this.image, proposal.command, this.#random);
     if (records.length === 0) {
-      this.#pending.push({ ticket: this.#appended, batch: null, request: proposal.request, outcome });
+      this.#pending.push({
+        ticket: this.#appended,
+        batch: null,
+        request: proposal.request,
+        outcome,
+      });
       return true;
     }
     const base = metadataIndex(this.image.index + 1);
@@ -244,7 +265,11 @@ export class ControlNode {
 
   #logRegistration(warning: string | null, effects: ControlEffects): void {
     const { index, partitionCount } = this.image;
-    effects.log("info", "registered", { node: this.#settings.nodeId, incarnation: index, partitions: partitionCount });
+    effects.log("info", "registered", {
+      node: this.#settings.nodeId,
+      incarnation: index,
+      partitions: partitionCount,
+    });
     if (warning !== null) effects.log("warn", "disk-rolled-back", { because: warning });
   }
 
@@ -281,7 +306,10 @@ export class ControlNode {
     const last = this.#pending[this.#pending.length - 1];
     assert(last === undefined || last.ticket <= this.#appended, "what is pending was appended");
     const first = this.#pending[0];
-    assert(first === undefined || first.ticket > this.#durable, "what is durable is answered at once");
+    assert(
+      first === undefined || first.ticket > this.#durable,
+      "what is durable is answered at once",
+    );
   }
 }
 
