@@ -205,6 +205,30 @@ export function readRecords(
   return reader.atEnd ? records : refuse("count");
 }
 
+/**
+ * Indexes of the records without a key in an uncompressed batch that has been checked, at most `max`
+ * of them. No object per record: a refusal must not cost more than what it refuses.
+ */
+export function keylessRecords(batch: Uint8Array, max: number): readonly number[] {
+  const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
+  const count = batchRecordsCount(view, 0);
+  const walk = new Varints();
+  walk.reset(batch);
+  walk.position = batchHeaderBytes;
+  const found: number[] = [];
+  for (let i = 0; i < count && found.length < max; i += 1) {
+    const length = walk.int32(batch.byteLength);
+    const end = walk.position + length;
+    if (walk.failed || length < 1 || end > batch.byteLength) break;
+    walk.position += 1; // attributes
+    walk.int64(end); // timestamp delta
+    walk.int32(end); // offset delta
+    if (walk.int32(end) === -1) found.push(i);
+    walk.position = end;
+  }
+  return found;
+}
+
 class RecordReader {
   readonly #varints = new Varints();
   readonly #end: number;

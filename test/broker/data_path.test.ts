@@ -154,12 +154,12 @@ describe("broker: produce", () => {
     expect(produced(node, batchOf(["x"]), { name: "insync", acks: 1 })?.errorCode).toBe(0);
   });
 
-  test("a record without key on a compacted topic refuses the batch and names the record", () => {
+  test("a record without key on a compacted topic refuses the batch and names each such record", () => {
     const node = withTopic({}, [{ name: "cleanup.policy", value: "compact" }]);
-    const batch = new Uint8Array(buildBatch([record("a"), record("b", 1, null)]));
+    const batch = new Uint8Array(buildBatch([record("a"), record("b", 1, null), record("c"), record("d", 1, null)]));
     const result = produced(node, batch);
     expect(result?.errorCode).toBe(ErrorCode.INVALID_RECORD);
-    expect(result?.recordErrors[0]?.batchIndex).toBe(1);
+    expect(result?.recordErrors.map((each) => each.batchIndex)).toEqual([1, 3]);
     expect(result?.errorMessage).not.toBeNull();
   });
 

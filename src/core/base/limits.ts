@@ -97,3 +97,5 @@ assert(
   groupMetadataBytesMax + groupBatchBytes < batchBytesMax,
   "a group's metadata fits in a batch",
 );
+/** Records that one refusal names. */
+export const recordErrorsMax = 10_000;

@@ -11,6 +11,8 @@ import { none, noTopicId, type Offset, type PartitionIndex, type Slot } from "..
 import type { Call } from "../base/node_contract.ts";
 import type { Topic } from "../cluster/cluster.ts";
 import type { Waiting } from "../replication/replication.ts";
+import { recordErrorsMax } from "../base/limits.ts";
+import { keylessRecords } from "../../wire/records.ts";
 import { type Broker, entry } from "./broker.ts";
 
 /** Topics are named by id from this version on (KIP-516). */
@@ -116,7 +118,7 @@ function planPartition(
   if (slot === undefined) return refuse(result, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, null);
   if (!judgeRequest(pending, topic, result, records, facts, at)) return;
   if (records === null) return;
-  if (!judgeBatch(broker, topic, result, facts, at)) return;
+  if (!judgeBatch(broker, topic, result, records, facts, at)) return;
   const known = slot as Slot; // proof: slots of the image
   if (broker.partitions.isOpen(known)) {
     return appendBatch(broker, pending, topic, known, result, records, facts, at);
@@ -193,6 +195,7 @@ function judgeBatch(
   broker: Broker,
   topic: Topic,
   result: PartitionResult,
+  batch: Uint8Array,
   facts: Float64Array,
   at: number,
 ): boolean {
@@ -233,13 +236,14 @@ function judgeBatch(
     refuse(result, invalid, "a batch with a producer id needs a base sequence");
     return false;
   }
-  return judgeRecords(broker, topic, result, facts, at);
+  return judgeRecords(broker, topic, result, batch, facts, at);
 }
 
 function judgeRecords(
   broker: Broker,
   topic: Topic,
   result: PartitionResult,
+  batch: Uint8Array,
   facts: Float64Array,
   at: number,
 ): boolean {
@@ -263,7 +267,12 @@ function judgeRecords(
   const keyless = facts[at + Fact.firstWithoutKey] ?? -1;
   if (topic.compacts && keyless >= 0) {
     refuse(result, ErrorCode.INVALID_RECORD, "one or more records have been rejected");
-    result.recordErrors = [{ batchIndex: keyless, message: "a compacted topic needs a key in every record" }];
+    // Every one of them, because clients retry the records of the batch that are not named. The
+    // records of a compressed batch are not at hand here: then the first has to do.
+    const compressed = (attributes & Attribute.codecMask) !== Codec.none;
+    const all = compressed ? [keyless] : keylessRecords(batch, recordErrorsMax);
+    const message = "a compacted topic needs a key in every record";
+    result.recordErrors = all.map((batchIndex) => ({ batchIndex, message }));
     return false;
   }
   if (!topic.logAppendTime && !timestampsInRange(broker, topic, facts, at)) {
