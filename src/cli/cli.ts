@@ -27,11 +27,13 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const set: string[] = [];
   for (let i = 0; i < argv.length; i += 1) {
     const argument = argv[i] ?? "";
-    if (argument === "version" || argument === "--version" || argument === "-v") return { kind: "version" };
+    if (argument === "version" || argument === "--version" || argument === "-v")
+      return { kind: "version" };
     if (argument === "help" || argument === "--help" || argument === "-h") return { kind: "help" };
     if (argument === "serve" && i === 0) continue;
     const [name, inline] = split(argument);
-    if (name !== "--config" && name !== "--set") return { kind: "wrong", message: `unknown argument "${argument}"` };
+    if (name !== "--config" && name !== "--set")
+      return { kind: "wrong", message: `unknown argument "${argument}"` };
     const value = inline ?? argv[i + 1];
     if (value === undefined) return { kind: "wrong", message: `${name} needs a value` };
     if (inline === null) i += 1;

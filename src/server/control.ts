@@ -1,10 +1,25 @@
 // The control Worker: carries the ControlNode on the metadata store. It has a heap, a loop and a
 // store of its own, so that a busy data thread never delays it.
 
-import { leaderEpoch, type MetadataIndex, metadataIndex, noTopicId, offset, partitionIndex, ticket, type Ticket } from "../core/base/ids.ts";
+import {
+  leaderEpoch,
+  type MetadataIndex,
+  metadataIndex,
+  noTopicId,
+  offset,
+  partitionIndex,
+  ticket,
+  type Ticket,
+} from "../core/base/ids.ts";
 import type { Outcome } from "../core/base/commands.ts";
 import { type ControlEffects, ControlNode } from "../core/node/node.ts";
-import { type Completion, CompletionKind, Status, Store, type StreamEntry } from "../storage/storage.ts";
+import {
+  type Completion,
+  CompletionKind,
+  Status,
+  Store,
+  type StreamEntry,
+} from "../storage/storage.ts";
 import type { ControlStart, FromControl, ToControl } from "./control_messages.ts";
 
 declare const self: Worker;
@@ -45,9 +60,11 @@ class ControlServer implements ControlEffects {
 
   begin(): void {
     const snapshot = this.#store.snapshotRead();
-    if (snapshot !== null && snapshot.bytes.byteLength > 0) this.#node.step({ kind: "replay", batches: snapshot.bytes }, this);
+    if (snapshot !== null && snapshot.bytes.byteLength > 0)
+      this.#node.step({ kind: "replay", batches: snapshot.bytes }, this);
     const entry = this.#store.openStream(noTopicId, partitionIndex(0));
-    if (entry === null) return tell({ kind: "failed", message: "the metadata store cannot be opened" });
+    if (entry === null)
+      return tell({ kind: "failed", message: "the metadata store cannot be opened" });
     this.#stream = entry.stream;
     this.#end = entry.end;
     this.#store.attach(() => this.#poll());
@@ -68,8 +85,16 @@ class ControlServer implements ControlEffects {
     this.#next = from;
     if (from >= entry.end) return this.#replayed();
     const request = this.#newRequest();
-    const status = this.#store.readLater(request, entry.stream, offset(from), offset(entry.end), replayBytes, true);
-    if (status !== Status.ok) tell({ kind: "failed", message: `the metadata log cannot be read at index ${from}` });
+    const status = this.#store.readLater(
+      request,
+      entry.stream,
+      offset(from),
+      offset(entry.end),
+      replayBytes,
+      true,
+    );
+    if (status !== Status.ok)
+      tell({ kind: "failed", message: `the metadata log cannot be read at index ${from}` });
   }
 
   /** The log is in: register this life of the node, which moves its partitions to their next epoch. */
@@ -82,7 +107,10 @@ class ControlServer implements ControlEffects {
   }
 
   #tick(): void {
-    this.#node.step({ kind: "tick", now: Math.floor(Bun.nanoseconds() / 1e6), wall: Date.now() }, this);
+    this.#node.step(
+      { kind: "tick", now: Math.floor(Bun.nanoseconds() / 1e6), wall: Date.now() },
+      this,
+    );
   }
 
   #poll(): void {
@@ -90,7 +118,10 @@ class ControlServer implements ControlEffects {
       const progress = this.#store.poll();
       more = progress.more;
       if (progress.failure !== 0) {
-        return tell({ kind: "failed", message: `a write or sync of the metadata log failed (error ${progress.failure})` });
+        return tell({
+          kind: "failed",
+          message: `a write or sync of the metadata log failed (error ${progress.failure})`,
+        });
       }
       this.#durable = progress.durable;
       for (const completion of progress.completions) this.#complete(completion);
@@ -104,7 +135,10 @@ class ControlServer implements ControlEffects {
     if (completion.kind === CompletionKind.read) {
       const bytes = this.#store.takeSlot(completion.slot, completion.bytes);
       if (completion.status !== Status.ok || bytes.byteLength === 0) {
-        return tell({ kind: "failed", message: `the metadata log cannot be read at index ${this.#next}: its bytes are damaged or missing` });
+        return tell({
+          kind: "failed",
+          message: `the metadata log cannot be read at index ${this.#next}: its bytes are damaged or missing`,
+        });
       }
       this.#node.step({ kind: "replay", batches: bytes }, this);
       return this.#replayFrom({ stream: this.#stream, end: this.#end }, completion.nextOffset);
@@ -133,7 +167,16 @@ class ControlServer implements ControlEffects {
   }
 
   append(base: MetadataIndex, count: number, batch: Uint8Array): Ticket {
-    this.#tail = this.#store.append(this.#stream, term, offset(base), count, offset(Math.max(0, base - 1)), -1, true, batch);
+    this.#tail = this.#store.append(
+      this.#stream,
+      term,
+      offset(base),
+      count,
+      offset(Math.max(0, base - 1)),
+      -1,
+      true,
+      batch,
+    );
     return this.#tail;
   }
 
@@ -147,8 +190,12 @@ class ControlServer implements ControlEffects {
     if (this.#ready) return;
     this.#ready = true;
     if (outcome.kind === "register" && outcome.verdict.code === 0) return tell({ kind: "ready" });
-    const verdict = outcome.kind === "register" || outcome.kind === "refused" ? outcome.verdict.message : null;
-    tell({ kind: "failed", message: `this node could not be registered: ${verdict ?? outcome.kind}` });
+    const verdict =
+      outcome.kind === "register" || outcome.kind === "refused" ? outcome.verdict.message : null;
+    tell({
+      kind: "failed",
+      message: `this node could not be registered: ${verdict ?? outcome.kind}`,
+    });
   }
 
   snapshot(index: MetadataIndex, batches: Uint8Array): void {
@@ -164,13 +211,20 @@ class ControlServer implements ControlEffects {
     this.#store.trim(this.#stream, offset(metadataIndex(index + 1)));
   }
 
-  log(level: "debug" | "info" | "warn" | "error", event: string, fields: Readonly<Record<string, string | number>>): void {
+  log(
+    level: "debug" | "info" | "warn" | "error",
+    event: string,
+    fields: Readonly<Record<string, string | number>>,
+  ): void {
     tell({ kind: "log", level, event, fields });
   }
 
   fatal(event: string, fields: Readonly<Record<string, string | number>>): void {
     const words = Object.entries(fields).map(([name, value]) => `${name} ${value}`);
-    tell({ kind: "failed", message: `the metadata log cannot be used: ${event} (${words.join(", ")})` });
+    tell({
+      kind: "failed",
+      message: `the metadata log cannot be used: ${event} (${words.join(", ")})`,
+    });
   }
 }
 

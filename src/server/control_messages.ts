@@ -33,7 +33,12 @@ export type FromControl =
   | { readonly kind: "ready" }
   | { readonly kind: "metadata"; readonly batches: Uint8Array }
   | { readonly kind: "outcome"; readonly request: number; readonly outcome: Outcome }
-  | { readonly kind: "log"; readonly level: "debug" | "info" | "warn" | "error"; readonly event: string; readonly fields: Readonly<Record<string, string | number>> }
+  | {
+      readonly kind: "log";
+      readonly level: "debug" | "info" | "warn" | "error";
+      readonly event: string;
+      readonly fields: Readonly<Record<string, string | number>>;
+    }
   /** The metadata store failed, or its bytes cannot be read. */
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "stopped" };

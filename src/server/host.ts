@@ -4,7 +4,15 @@
 // a queue and becomes the next input. Answers are encoded at once and leave when the event is over.
 
 import type { Command, Outcome } from "../core/base/commands.ts";
-import { type LeaderEpoch, noTopicId, type Offset, type PartitionIndex, type Slot, type Ticket, type TopicId } from "../core/base/ids.ts";
+import {
+  type LeaderEpoch,
+  noTopicId,
+  type Offset,
+  type PartitionIndex,
+  type Slot,
+  type Ticket,
+  type TopicId,
+} from "../core/base/ids.ts";
 import type { Call, Effects, Input, ReadPart } from "../core/base/node_contract.ts";
 import { DataNode } from "../core/node/node.ts";
 import type { Settings } from "../core/base/settings.ts";
@@ -161,7 +169,13 @@ export class Host implements Effects {
     this.#disk.read(request, parts, bytesMax);
   }
 
-  lookup(request: number, slot: Slot, by: "timestamp" | "max-timestamp", value: number, limit: Offset): void {
+  lookup(
+    request: number,
+    slot: Slot,
+    by: "timestamp" | "max-timestamp",
+    value: number,
+    limit: Offset,
+  ): void {
     this.#disk.lookup(request, slot, by, value, limit);
   }
 

@@ -4,7 +4,13 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { nodeId } from "../core/base/ids.ts";
 import type { Settings } from "../core/base/settings.ts";
-import { type Completion, Directory, type Opened, type OpenFailure, resolveLibrary } from "../storage/storage.ts";
+import {
+  type Completion,
+  Directory,
+  type Opened,
+  type OpenFailure,
+  resolveLibrary,
+} from "../storage/storage.ts";
 import { type Config, ConfigError, loadConfig } from "./config.ts";
 import type { FromControl, ToControl } from "./control_messages.ts";
 import { Disk } from "./disk/disk.ts";
@@ -72,7 +78,11 @@ class Node {
     const directory = openDirectory(config, libraryPath);
     const { opened } = directory;
     if (opened.bootKind !== "first" && opened.bootKind !== "clean") {
-      log.warn("recovered", { boot: opened.bootKind, tornBytes: opened.tornBytes, damagedRanges: opened.damagedRanges });
+      log.warn("recovered", {
+        boot: opened.bootKind,
+        tornBytes: opened.tornBytes,
+        damagedRanges: opened.damagedRanges,
+      });
     }
     const settings = settingsOf(config, version, opened);
     const control = new ControlThread(log);
@@ -122,7 +132,8 @@ class Node {
     disk.attach({
       input: (input) => host.input(input),
       progressed: () => host.progressed(),
-      failed: (number) => this.#fatal(new FatalError(ExitCode.diskFailed, diskFailure(config, number))),
+      failed: (number) =>
+        this.#fatal(new FatalError(ExitCode.diskFailed, diskFailure(config, number))),
       damaged: (completion) => this.#damaged(completion),
     });
     this.#tick();
@@ -236,7 +247,10 @@ class ControlThread implements ControlPort {
 function loadLibrary(config: Config): string {
   const resolved = resolveLibrary(config.server.data_dir);
   if (resolved.kind === "found") return resolved.path;
-  throw new FatalError(ExitCode.library, `the storage library could not be loaded:\n${resolved.tried.map((line) => `  ${line}`).join("\n")}`);
+  throw new FatalError(
+    ExitCode.library,
+    `the storage library could not be loaded:\n${resolved.tried.map((line) => `  ${line}`).join("\n")}`,
+  );
 }
 
 function openDirectory(config: Config, libraryPath: string): Directory {
@@ -260,7 +274,10 @@ function makeDirectory(path: string): void {
     mkdirSync(path, { recursive: true, mode: 0o750 });
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
-    throw new FatalError(ExitCode.readOnly, `data directory ${path} cannot be made: ${words}. Give the user of this process write permission, or set another server.data_dir.`);
+    throw new FatalError(
+      ExitCode.readOnly,
+      `data directory ${path} cannot be made: ${words}. Give the user of this process write permission, or set another server.data_dir.`,
+    );
   }
 }
 
@@ -268,17 +285,32 @@ function openFailure(config: Config, failure: OpenFailure): FatalError {
   const path = config.server.data_dir;
   switch (failure.status) {
     case "locked":
-      return new FatalError(ExitCode.locked, `data directory ${path} is in use by process ${failure.lockPid}. Stop that process, or give this node another server.data_dir.`);
+      return new FatalError(
+        ExitCode.locked,
+        `data directory ${path} is in use by process ${failure.lockPid}. Stop that process, or give this node another server.data_dir.`,
+      );
     case "format":
     case "damaged_directory":
-      return new FatalError(ExitCode.format, `data directory ${path} ${failure.words}. Nothing was changed. Start the version that wrote it, or give this node another server.data_dir.`);
+      return new FatalError(
+        ExitCode.format,
+        `data directory ${path} ${failure.words}. Nothing was changed. Start the version that wrote it, or give this node another server.data_dir.`,
+      );
     case "read_only":
     case "access":
-      return new FatalError(ExitCode.readOnly, `data directory ${path} cannot be written (${failure.words}). Mount it read-write and give the user of this process write permission.`);
+      return new FatalError(
+        ExitCode.readOnly,
+        `data directory ${path} cannot be written (${failure.words}). Mount it read-write and give the user of this process write permission.`,
+      );
     case "disk_full":
-      return new FatalError(ExitCode.diskFull, `no room for the first segments in ${path}. Free space, or lower storage.segment_max_size.`);
+      return new FatalError(
+        ExitCode.diskFull,
+        `no room for the first segments in ${path}. Free space, or lower storage.segment_max_size.`,
+      );
     default:
-      return new FatalError(ExitCode.diskFailed, `data directory ${path} could not be opened: ${failure.words}. Check the disk and its kernel log.`);
+      return new FatalError(
+        ExitCode.diskFailed,
+        `data directory ${path} could not be opened: ${failure.words}. Check the disk and its kernel log.`,
+      );
   }
 }
 
@@ -294,12 +326,16 @@ function listen(config: Config, host: Host): KafkaListener {
     return new KafkaListener(host, {
       hostname,
       port,
-      advertised: advertised === null ? null : { host: hostOf(advertised), port: portOf(advertised) },
+      advertised:
+        advertised === null ? null : { host: hostOf(advertised), port: portOf(advertised) },
       idleMsMax: Number(config.kafka.connections_max_idle_ms),
     });
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
-    throw new FatalError(ExitCode.bind, `cannot listen on ${config.server.bind_addr}: ${words}. Stop what uses the port, or choose another: --set server.bind_addr=127.0.0.1:PORT`);
+    throw new FatalError(
+      ExitCode.bind,
+      `cannot listen on ${config.server.bind_addr}: ${words}. Stop what uses the port, or choose another: --set server.bind_addr=127.0.0.1:PORT`,
+    );
   }
 }
 

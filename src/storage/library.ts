@@ -22,7 +22,9 @@ function open(path: string) {
   const { symbols: bound } = dlopen(path, symbols);
   const found = bound.pyralog_abi_hash();
   if (found !== abiHash) {
-    throw new Error(`the storage library ${path} has ABI ${hex(found)}, this build needs ${hex(abiHash)}; build it again: bun run abi && bun run build`);
+    throw new Error(
+      `the storage library ${path} has ABI ${hex(found)}, this build needs ${hex(abiHash)}; build it again: bun run abi && bun run build`,
+    );
   }
   return process.env["PYRALOG_TRACE_FFI"] === "1" ? traced(bound) : bound;
 }

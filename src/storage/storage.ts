@@ -17,7 +17,14 @@ import { bytesOfId, idOfBytes } from "./topic_id_bytes.ts";
 export { resolveLibrary } from "./load.ts";
 export { Status } from "./abi.gen.ts";
 
-export const CompletionKind = { read: 1, lookup: 2, headers: 3, trim_due: 4, snapshot: 5, damage: 6 } as const;
+export const CompletionKind = {
+  read: 1,
+  lookup: 2,
+  headers: 3,
+  trim_due: 4,
+  snapshot: 5,
+  damage: 6,
+} as const;
 
 /** `slot` of a completion that has no bytes. */
 const slotNone = 0xffffffff;
@@ -35,7 +42,13 @@ export interface DirectoryOptions {
 }
 
 export type BootKind = "first" | "clean" | "process-crash" | "power-cut" | "failed-sync";
-const bootKinds: readonly BootKind[] = ["first", "clean", "process-crash", "power-cut", "failed-sync"];
+const bootKinds: readonly BootKind[] = [
+  "first",
+  "clean",
+  "process-crash",
+  "power-cut",
+  "failed-sync",
+];
 
 export interface Opened {
   readonly bootKind: BootKind;
@@ -123,7 +136,11 @@ export class Directory {
   readonly #handle: number;
 
   /** Blocks while both stores recover; its cost does not depend on the size of the log. */
-  static open(libraryPath: string, path: string, options: DirectoryOptions): Directory | OpenFailure {
+  static open(
+    libraryPath: string,
+    path: string,
+    options: DirectoryOptions,
+  ): Directory | OpenFailure {
     const lib = library(libraryPath);
     const input = optionsStruct(options);
     const out = new Uint8Array(new ArrayBuffer(layouts.Opened.size));
@@ -171,7 +188,11 @@ function optionsStruct(options: DirectoryOptions): Uint8Array {
   view.setUint32(at.readers, readers, true);
   view.setUint32(at.read_slots, readSlots, true);
   view.setUint32(at.read_slot_bytes, readSlotBytes, true);
-  view.setUint32(at.flags, (options.enableMmap ? flagMmap : 0) | (options.direct ? flagDirect : 0), true);
+  view.setUint32(
+    at.flags,
+    (options.enableMmap ? flagMmap : 0) | (options.direct ? flagDirect : 0),
+    true,
+  );
   view.setUint32(at.flush_interval_ms, u32(options.flushIntervalMs), true);
   view.setUint32(at.fill_bytes_per_s_mib, fillMibPerSecond, true);
   view.setUint32(at.retention_check_ms, u32(options.retentionCheckMs), true);
@@ -207,7 +228,9 @@ export class Store {
   readonly #library: Library;
   readonly #out = new Uint8Array(new ArrayBuffer(256));
   readonly #view = new DataView(this.#out.buffer);
-  readonly #completions = new Uint8Array(new ArrayBuffer(completionsPerPoll * layouts.Completion.size));
+  readonly #completions = new Uint8Array(
+    new ArrayBuffer(completionsPerPoll * layouts.Completion.size),
+  );
   readonly #completionView = new DataView(this.#completions.buffer);
   #wake: JSCallback | null = null;
 
@@ -239,18 +262,23 @@ export class Store {
 
   poll(): Progress {
     const { handle } = this;
-    this.#must(this.#library.pyralog_store_poll(handle, this.#out, this.#completions, this.#completions), "a store can be polled");
+    this.#must(
+      this.#library.pyralog_store_poll(handle, this.#out, this.#completions, this.#completions),
+      "a store can be polled",
+    );
     const view = this.#view;
     const at = layouts.Poll;
     const count = view.getUint32(at.completions, true);
     const completions: Completion[] = [];
-    for (let i = 0; i < count; i += 1) completions.push(this.#completion(i * layouts.Completion.size));
+    for (let i = 0; i < count; i += 1)
+      completions.push(this.#completion(i * layouts.Completion.size));
     return {
       written: ticket(view.getFloat64(at.written, true)),
       durable: ticket(view.getFloat64(at.durable, true)),
       credit: view.getFloat64(at.credit, true),
       diskState: view.getUint32(at.disk_state, true),
-      failure: view.getUint32(at.disk_state, true) === 2 ? view.getInt32(at.failure, true) || -1 : 0,
+      failure:
+        view.getUint32(at.disk_state, true) === 2 ? view.getInt32(at.failure, true) || -1 : 0,
       more: view.getUint32(at.more, true) !== 0,
       completions,
     };
@@ -276,7 +304,13 @@ export class Store {
   /** Null when the stream table is full or the store has failed. */
   openStream(topic: TopicId, partition: PartitionIndex): StreamEntry | null {
     const id = bytesOfId(topic);
-    const status = this.#library.pyralog_stream_open(this.handle, id, id, u32(partition), this.#out);
+    const status = this.#library.pyralog_stream_open(
+      this.handle,
+      id,
+      id,
+      u32(partition),
+      this.#out,
+    );
     if (status !== Status.ok) return null;
     const view = this.#view;
     const at = layouts.StreamEntry;
@@ -292,11 +326,22 @@ export class Store {
   }
 
   configureStream(stream: number, retentionMs: number, retentionBytes: number): void {
-    this.#must(this.#library.pyralog_stream_configure(this.handle, u32(stream), whole(retentionMs), whole(retentionBytes)), "a known stream is configured");
+    this.#must(
+      this.#library.pyralog_stream_configure(
+        this.handle,
+        u32(stream),
+        whole(retentionMs),
+        whole(retentionBytes),
+      ),
+      "a known stream is configured",
+    );
   }
 
   deleteStream(stream: number): void {
-    this.#must(this.#library.pyralog_stream_delete(this.handle, u32(stream)), "a known stream is deleted");
+    this.#must(
+      this.#library.pyralog_stream_delete(this.handle, u32(stream)),
+      "a known stream is deleted",
+    );
   }
 
   append(
@@ -332,7 +377,11 @@ export class Store {
 
   /** A trim that finds no room, or a store that has failed, is told again after the next start. */
   #stateFrame(status: number): void {
-    const expected = status === Status.ok || status === Status.full || status === Status.disk_full || status === Status.failed;
+    const expected =
+      status === Status.ok ||
+      status === Status.full ||
+      status === Status.disk_full ||
+      status === Status.failed;
     assert(expected, "a state frame names a known stream");
   }
 
@@ -366,43 +415,91 @@ export class Store {
     };
   }
 
-  readLater(request: number, stream: number, from: Offset, limit: Offset, bytesMax: number, first: boolean): number {
-    return this.#library.pyralog_read_later(this.handle, u32(request), u32(stream), whole(from), whole(limit), u32(bytesMax), first ? 1 : 0);
+  readLater(
+    request: number,
+    stream: number,
+    from: Offset,
+    limit: Offset,
+    bytesMax: number,
+    first: boolean,
+  ): number {
+    return this.#library.pyralog_read_later(
+      this.handle,
+      u32(request),
+      u32(stream),
+      whole(from),
+      whole(limit),
+      u32(bytesMax),
+      first ? 1 : 0,
+    );
   }
 
   /** `by`: 0 = first batch whose highest timestamp is at or above `value`, 1 = highest timestamp. */
   lookupLater(request: number, stream: number, by: 0 | 1, value: number, limit: Offset): number {
-    return this.#library.pyralog_lookup_later(this.handle, u32(request), u32(stream), by, whole(value), whole(limit));
+    return this.#library.pyralog_lookup_later(
+      this.handle,
+      u32(request),
+      u32(stream),
+      by,
+      whole(value),
+      whole(limit),
+    );
   }
 
   headersLater(request: number, stream: number, from: Offset, limit: Offset): number {
-    return this.#library.pyralog_headers_later(this.handle, u32(request), u32(stream), whole(from), whole(limit));
+    return this.#library.pyralog_headers_later(
+      this.handle,
+      u32(request),
+      u32(stream),
+      whole(from),
+      whole(limit),
+    );
   }
 
   /** The bytes of a completion, in memory of their own; the slot is free again. */
   takeSlot(slot: number, bytes: number): Uint8Array {
     if (slot === slotNone) return noBytes;
     const taken = bytes === 0 ? noBytes : new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
-    this.#must(this.#library.pyralog_slot_take(this.handle, u32(slot), taken, taken), "a completed slot is taken once");
+    this.#must(
+      this.#library.pyralog_slot_take(this.handle, u32(slot), taken, taken),
+      "a completed slot is taken once",
+    );
     return taken;
   }
 
   snapshotWrite(request: number, index: number, bytes: Uint8Array): number {
-    return this.#library.pyralog_snapshot_write(this.handle, u32(request), whole(index), bytes, bytes);
+    return this.#library.pyralog_snapshot_write(
+      this.handle,
+      u32(request),
+      whole(index),
+      bytes,
+      bytes,
+    );
   }
 
   /** The newest valid snapshot; null when there is none. */
   snapshotRead(): { readonly index: number; readonly bytes: Uint8Array } | null {
     let destination = noBytes;
-    let status = this.#library.pyralog_snapshot_open(this.handle, this.#out, destination, destination);
+    let status = this.#library.pyralog_snapshot_open(
+      this.handle,
+      this.#out,
+      destination,
+      destination,
+    );
     if (status === Status.not_found) return null;
     const at = layouts.Snapshot;
     const size = this.#view.getFloat64(at.bytes, true);
     if (status === Status.too_small) {
       destination = new Uint8Array(size);
-      status = this.#library.pyralog_snapshot_open(this.handle, this.#out, destination, destination);
+      status = this.#library.pyralog_snapshot_open(
+        this.handle,
+        this.#out,
+        destination,
+        destination,
+      );
     }
-    if (status !== Status.ok) throw new StorageError(status, "the metadata snapshot cannot be read");
+    if (status !== Status.ok)
+      throw new StorageError(status, "the metadata snapshot cannot be read");
     return { index: this.#view.getFloat64(at.index, true), bytes: destination.subarray(0, size) };
   }
 
@@ -421,7 +518,8 @@ export class Store {
     const found: Record<string, number> = {};
     for (const [name, at] of Object.entries(layouts.Stats)) {
       if (name === "size" || name.startsWith("reserved")) continue;
-      found[name] = name in statsU32 ? this.#view.getUint32(at, true) : this.#view.getFloat64(at, true);
+      found[name] =
+        name in statsU32 ? this.#view.getUint32(at, true) : this.#view.getFloat64(at, true);
     }
     return found;
   }
@@ -459,10 +557,15 @@ function unpack(run: Unpack, packed: Uint8Array, bytesMax: number): Uint8Array |
   const out = new Uint8Array(new ArrayBuffer(layouts.ByteCount.size));
   const view = new DataView(out.buffer);
   if (packed.byteLength === 0) return null;
-  for (let size = Math.min(bytesMax, packed.byteLength * unpackRatio); ; size = Math.min(bytesMax, size * unpackRatio)) {
+  for (
+    let size = Math.min(bytesMax, packed.byteLength * unpackRatio);
+    ;
+    size = Math.min(bytesMax, size * unpackRatio)
+  ) {
     const destination = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(1, size)).buffer);
     const status = run(packed, packed, destination, destination, out);
-    if (status === Status.ok) return destination.subarray(0, view.getUint32(layouts.ByteCount.bytes, true));
+    if (status === Status.ok)
+      return destination.subarray(0, view.getUint32(layouts.ByteCount.bytes, true));
     if (status !== Status.too_small || size >= bytesMax) return null;
   }
 }

@@ -17,18 +17,34 @@ function record(value: string, timestamp = 1_700_000_000_000, key: string | null
   return { key: key === null ? null : text(key), value: text(value), timestamp };
 }
 
-function batchOf(values: readonly string[], options: BatchOptions = {}, timestamp?: number): Uint8Array {
-  return new Uint8Array(buildBatch(values.map((value) => record(value, timestamp)), options));
+function batchOf(
+  values: readonly string[],
+  options: BatchOptions = {},
+  timestamp?: number,
+): Uint8Array {
+  return new Uint8Array(
+    buildBatch(
+      values.map((value) => record(value, timestamp)),
+      options,
+    ),
+  );
 }
 
-
-function withTopic(kafka: Record<string, string> = {}, configs: readonly { name: string; value: string }[] = []): OneNode {
+function withTopic(
+  kafka: Record<string, string> = {},
+  configs: readonly { name: string; value: string }[] = [],
+): OneNode {
   const node = new OneNode(kafka);
   createTopic(node, "t", 2, configs);
   return node;
 }
 
-function createTopic(node: OneNode, name: string, partitions: number, configs: readonly { name: string; value: string }[] = []): void {
+function createTopic(
+  node: OneNode,
+  name: string,
+  partitions: number,
+  configs: readonly { name: string; value: string }[] = [],
+): void {
   node.ask("CreateTopics", 7, {
     topics: [{ name, numPartitions: partitions, replicationFactor: -1, assignments: [], configs }],
     timeoutMs: 1000,
@@ -37,17 +53,36 @@ function createTopic(node: OneNode, name: string, partitions: number, configs: r
   node.settle();
 }
 
-function produceRequest(records: Uint8Array | null, over: { name?: string; index?: number; acks?: number; transactionalId?: string | null } = {}) {
+function produceRequest(
+  records: Uint8Array | null,
+  over: { name?: string; index?: number; acks?: number; transactionalId?: string | null } = {},
+) {
   const { name = "t", index = 0, acks = -1, transactionalId = null } = over;
-  return { transactionalId, acks, timeoutMs: 1000, topics: [{ name, topicId: noTopicId, partitions: [{ index, records }] }] };
+  return {
+    transactionalId,
+    acks,
+    timeoutMs: 1000,
+    topics: [{ name, topicId: noTopicId, partitions: [{ index, records }] }],
+  };
 }
 
-function produced(node: OneNode, records: Uint8Array | null, over: Parameters<typeof produceRequest>[1] & { version?: number } = {}) {
-  const response = node.ask<ProduceResponse>("Produce", over.version ?? 9, produceRequest(records, over));
+function produced(
+  node: OneNode,
+  records: Uint8Array | null,
+  over: Parameters<typeof produceRequest>[1] & { version?: number } = {},
+) {
+  const response = node.ask<ProduceResponse>(
+    "Produce",
+    over.version ?? 9,
+    produceRequest(records, over),
+  );
   return response?.topics[0]?.partitions[0];
 }
 
-function fetchRequest(offset: number, over: Partial<FetchRequest> & { index?: number; epoch?: number; name?: string } = {}) {
+function fetchRequest(
+  offset: number,
+  over: Partial<FetchRequest> & { index?: number; epoch?: number; name?: string } = {},
+) {
   const { index = 0, epoch = -1, name = "t", ...rest } = over;
   return {
     clusterId: null,
@@ -84,14 +119,16 @@ function fetchRequest(offset: number, over: Partial<FetchRequest> & { index?: nu
 }
 
 function fetched(node: OneNode, offset: number, over: Parameters<typeof fetchRequest>[1] = {}) {
-  return node.ask<FetchResponse>("Fetch", 12, fetchRequest(offset, over))?.responses[0]?.partitions[0];
+  return node.ask<FetchResponse>("Fetch", 12, fetchRequest(offset, over))?.responses[0]
+    ?.partitions[0];
 }
 
 function bases(records: Uint8Array | null | undefined): number[] {
   const found: number[] = [];
   if (records === null || records === undefined) return found;
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-  for (let at = 0; at < records.byteLength; at += batchBytes(view, at)) found.push(batchBaseOffset(view, at));
+  for (let at = 0; at < records.byteLength; at += batchBytes(view, at))
+    found.push(batchBaseOffset(view, at));
   return found;
 }
 
@@ -103,13 +140,18 @@ describe("broker: produce", () => {
     node.settle();
     node.sync();
     node.settle();
-    expect(node.answerTo<ProduceResponse>(call)?.topics[0]?.partitions[0]).toMatchObject({ errorCode: 0, baseOffset: 0 });
+    expect(node.answerTo<ProduceResponse>(call)?.topics[0]?.partitions[0]).toMatchObject({
+      errorCode: 0,
+      baseOffset: 0,
+    });
     const second = node.send("Produce", 9, produceRequest(batchOf(["c"])));
     node.settle();
     expect(node.answerTo(second)).toBeUndefined();
     node.sync();
     node.settle();
-    expect(node.answerTo<ProduceResponse>(second)?.topics[0]?.partitions[0]?.baseOffset).toBe(2 as never);
+    expect(node.answerTo<ProduceResponse>(second)?.topics[0]?.partitions[0]?.baseOffset).toBe(
+      2 as never,
+    );
   });
 
   const flip = (batch: Uint8Array, at: number, value: number, crc = true): Uint8Array => {
@@ -118,25 +160,70 @@ describe("broker: produce", () => {
     return batch;
   };
 
-  const cases: readonly (readonly [string, () => Uint8Array | null, Parameters<typeof produceRequest>[1] & { version?: number }, number])[] = [
+  const cases: readonly (readonly [
+    string,
+    () => Uint8Array | null,
+    Parameters<typeof produceRequest>[1] & { version?: number },
+    number,
+  ])[] = [
     ["no batch", () => null, {}, ErrorCode.INVALID_RECORD],
     ["an empty batch", () => new Uint8Array(0), {}, ErrorCode.INVALID_RECORD],
     ["magic 1", () => flip(batchOf(["a"]), 16, 1), {}, ErrorCode.INVALID_RECORD],
-    ["two batches", () => new Uint8Array(Buffer.concat([batchOf(["a"]), batchOf(["b"])])), {}, ErrorCode.INVALID_RECORD],
-    ["zstd below v7", () => flip(batchOf(["a"]), 22, 4), { version: 6 }, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE],
-    ["a transactional batch without transactional id", () => batchOf(["a"], { attributes: 16 }), {}, ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED],
+    [
+      "two batches",
+      () => new Uint8Array(Buffer.concat([batchOf(["a"]), batchOf(["b"])])),
+      {},
+      ErrorCode.INVALID_RECORD,
+    ],
+    [
+      "zstd below v7",
+      () => flip(batchOf(["a"]), 22, 4),
+      { version: 6 },
+      ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
+    ],
+    [
+      "a transactional batch without transactional id",
+      () => batchOf(["a"], { attributes: 16 }),
+      {},
+      ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    ],
     ["acks 2", () => batchOf(["a"]), { acks: 2 }, ErrorCode.INVALID_REQUIRED_ACKS],
-    ["an unknown topic", () => batchOf(["a"]), { name: "nope" }, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
-    ["an unknown partition", () => batchOf(["a"]), { index: 2 }, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
+    [
+      "an unknown topic",
+      () => batchOf(["a"]),
+      { name: "nope" },
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ],
+    [
+      "an unknown partition",
+      () => batchOf(["a"]),
+      { index: 2 },
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ],
     ["base offset 5", () => batchOf(["a"], { baseOffset: 5 }), {}, ErrorCode.INVALID_RECORD],
     ["a wrong CRC", () => flip(batchOf(["aaaa"]), 70, 0x55, false), {}, ErrorCode.CORRUPT_MESSAGE],
     ["a length that lies", () => flip(batchOf(["a"]), 11, 200), {}, ErrorCode.CORRUPT_MESSAGE],
     ["codec 7", () => flip(batchOf(["a"]), 22, 7), {}, ErrorCode.INVALID_RECORD],
     ["a control batch", () => batchOf(["a"], { attributes: 32 }), {}, ErrorCode.INVALID_RECORD],
-    ["a producer id without sequence", () => batchOf(["a"], { producerId: 4, producerEpoch: 0, baseSequence: -1 }), {}, ErrorCode.INVALID_RECORD],
+    [
+      "a producer id without sequence",
+      () => batchOf(["a"], { producerId: 4, producerEpoch: 0, baseSequence: -1 }),
+      {},
+      ErrorCode.INVALID_RECORD,
+    ],
     ["a count that lies", () => flip(batchOf(["a", "b"]), 60, 3), {}, ErrorCode.INVALID_RECORD],
-    ["timestamp type LogAppendTime", () => batchOf(["a"], { attributes: 8 }), {}, ErrorCode.INVALID_TIMESTAMP],
-    ["a timestamp two hours ahead", () => batchOf(["a"], {}, 1_700_000_000_000 + 7_200_000), {}, ErrorCode.INVALID_TIMESTAMP],
+    [
+      "timestamp type LogAppendTime",
+      () => batchOf(["a"], { attributes: 8 }),
+      {},
+      ErrorCode.INVALID_TIMESTAMP,
+    ],
+    [
+      "a timestamp two hours ahead",
+      () => batchOf(["a"], {}, 1_700_000_000_000 + 7_200_000),
+      {},
+      ErrorCode.INVALID_TIMESTAMP,
+    ],
   ];
   for (const [what, batch, over, code] of cases) {
     test(`is refused with Kafka's code, and nothing is appended (${what} -> ${code})`, () => {
@@ -150,13 +237,17 @@ describe("broker: produce", () => {
     const node = withTopic({}, [{ name: "max.message.bytes", value: "100" }]);
     expect(produced(node, batchOf(["x".repeat(200)]))?.errorCode).toBe(ErrorCode.MESSAGE_TOO_LARGE);
     createTopic(node, "insync", 1, [{ name: "min.insync.replicas", value: "2" }]);
-    expect(produced(node, batchOf(["x"]), { name: "insync" })?.errorCode).toBe(ErrorCode.NOT_ENOUGH_REPLICAS);
+    expect(produced(node, batchOf(["x"]), { name: "insync" })?.errorCode).toBe(
+      ErrorCode.NOT_ENOUGH_REPLICAS,
+    );
     expect(produced(node, batchOf(["x"]), { name: "insync", acks: 1 })?.errorCode).toBe(0);
   });
 
   test("a record without key on a compacted topic refuses the batch and names each such record", () => {
     const node = withTopic({}, [{ name: "cleanup.policy", value: "compact" }]);
-    const batch = new Uint8Array(buildBatch([record("a"), record("b", 1, null), record("c"), record("d", 1, null)]));
+    const batch = new Uint8Array(
+      buildBatch([record("a"), record("b", 1, null), record("c"), record("d", 1, null)]),
+    );
     const result = produced(node, batch);
     expect(result?.errorCode).toBe(ErrorCode.INVALID_RECORD);
     expect(result?.recordErrors.map((each) => each.batchIndex)).toEqual([1, 3]);
@@ -183,7 +274,10 @@ describe("broker: produce", () => {
   test("an idempotent retry gets its first offset, a gap is refused, also after a restart", () => {
     let node = withTopic();
     const send = (sequence: number, epoch = 0) =>
-      produced(node, batchOf(["a", "b"], { producerId: 9, producerEpoch: epoch, baseSequence: sequence }));
+      produced(
+        node,
+        batchOf(["a", "b"], { producerId: 9, producerEpoch: epoch, baseSequence: sequence }),
+      );
     expect(send(0)?.baseOffset).toBe(0 as never);
     expect(send(2)?.baseOffset).toBe(2 as never);
     expect(send(0)).toMatchObject({ errorCode: 0, baseOffset: 0 });
@@ -207,8 +301,12 @@ describe("broker: produce", () => {
     expect(node.answerTo(again)).toBeUndefined();
     node.sync();
     node.settle();
-    expect(node.answerTo<ProduceResponse>(first)?.topics[0]?.partitions[0]?.baseOffset).toBe(1 as never);
-    expect(node.answerTo<ProduceResponse>(again)?.topics[0]?.partitions[0]?.baseOffset).toBe(1 as never);
+    expect(node.answerTo<ProduceResponse>(first)?.topics[0]?.partitions[0]?.baseOffset).toBe(
+      1 as never,
+    );
+    expect(node.answerTo<ProduceResponse>(again)?.topics[0]?.partitions[0]?.baseOffset).toBe(
+      1 as never,
+    );
   });
 
   test("what was acknowledged is there after a power cut, what was not may be gone", () => {
@@ -261,7 +359,9 @@ describe("broker: fetch", () => {
     expect(node.answerTo(poll)).toBeUndefined();
     node.sync();
     node.settle();
-    expect(bases(node.answerTo<FetchResponse>(poll)?.responses[0]?.partitions[0]?.records)).toEqual([1]);
+    expect(bases(node.answerTo<FetchResponse>(poll)?.responses[0]?.partitions[0]?.records)).toEqual(
+      [1],
+    );
   });
 
   test("a long poll ends at max_wait with every partition it named", () => {
@@ -283,7 +383,9 @@ describe("broker: fetch", () => {
     produced(node, batchOf(["b"]));
     expect(node.answerTo(poll)).toBeUndefined();
     produced(node, batchOf(["c"]));
-    expect(bases(node.answerTo<FetchResponse>(poll)?.responses[0]?.partitions[0]?.records)).toEqual([1, 2]);
+    expect(bases(node.answerTo<FetchResponse>(poll)?.responses[0]?.partitions[0]?.records)).toEqual(
+      [1, 2],
+    );
   });
 
   test("a session tells only what changed (KIP-227)", () => {
@@ -300,9 +402,10 @@ describe("broker: fetch", () => {
     produced(node, batchOf(["b"]));
     expect(bases(next(2, null)?.responses[0]?.partitions[0]?.records)).toEqual([1]);
     expect(next(2, null)?.errorCode).toBe(ErrorCode.INVALID_FETCH_SESSION_EPOCH);
-    expect(node.ask<FetchResponse>("Fetch", 12, fetchRequest(0, { sessionId: 12345, sessionEpoch: 4 }))?.errorCode).toBe(
-      ErrorCode.FETCH_SESSION_ID_NOT_FOUND,
-    );
+    expect(
+      node.ask<FetchResponse>("Fetch", 12, fetchRequest(0, { sessionId: 12345, sessionEpoch: 4 }))
+        ?.errorCode,
+    ).toBe(ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
   });
 
   test("leader epochs: newer is unknown, one before the restart is fenced", () => {
@@ -321,7 +424,9 @@ describe("broker: fetch", () => {
     const poll = node.send("Fetch", 12, fetchRequest(1, { maxWaitMs: 60_000 }));
     node.settle();
     node.ask("DeleteTopics", 4, { topics: [], topicNames: ["t"], timeoutMs: 1000 });
-    expect(node.answerTo<FetchResponse>(poll)?.responses[0]?.partitions[0]?.errorCode).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+    expect(node.answerTo<FetchResponse>(poll)?.responses[0]?.partitions[0]?.errorCode).toBe(
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    );
   });
 });
 
@@ -329,12 +434,17 @@ describe("broker: list offsets", () => {
   test("special times and times of records", () => {
     const node = withTopic();
     produced(node, new Uint8Array(buildBatch([record("a", 1000), record("b", 3000)])));
-    produced(node, new Uint8Array(buildBatch([record("c", 2000), record("d", 5000), record("e", 4000)])));
+    produced(
+      node,
+      new Uint8Array(buildBatch([record("c", 2000), record("d", 5000), record("e", 4000)])),
+    );
     const at = (timestamp: number, version = 9) =>
       node.ask<ListOffsetsResponse>("ListOffsets", version, {
         replicaId: -1,
         isolationLevel: 0,
-        topics: [{ name: "t", partitions: [{ partitionIndex: 0, currentLeaderEpoch: -1, timestamp }] }],
+        topics: [
+          { name: "t", partitions: [{ partitionIndex: 0, currentLeaderEpoch: -1, timestamp }] },
+        ],
         timeoutMs: 0,
       })?.topics[0]?.partitions[0];
     expect(at(-1)).toMatchObject({ errorCode: 0, offset: 5 });

@@ -2,9 +2,21 @@
 // tickets, and becomes durable only when it is told to. `crash` keeps what was durable.
 
 import { assert } from "../../src/core/base/assert.ts";
-import { type LeaderEpoch, offset, type Offset, type Slot, type Ticket, ticket } from "../../src/core/base/ids.ts";
+import {
+  type LeaderEpoch,
+  offset,
+  type Offset,
+  type Slot,
+  type Ticket,
+  ticket,
+} from "../../src/core/base/ids.ts";
 import type { OpenedPartition, ReadOutcome, ReadPart } from "../../src/core/base/node_contract.ts";
-import { batchHeaderBytes, batchMaxTimestamp, stampAppendTime, stampBatch } from "../../src/wire/batch.ts";
+import {
+  batchHeaderBytes,
+  batchMaxTimestamp,
+  stampAppendTime,
+  stampBatch,
+} from "../../src/wire/batch.ts";
 
 interface StoredBatch {
   readonly base: number;
@@ -79,7 +91,14 @@ export class MemoryDisk {
     };
   }
 
-  append(slot: Slot, epoch: LeaderEpoch, base: Offset, count: number, logAppendTime: number, batch: Uint8Array): Ticket {
+  append(
+    slot: Slot,
+    epoch: LeaderEpoch,
+    base: Offset,
+    count: number,
+    logAppendTime: number,
+    batch: Uint8Array,
+  ): Ticket {
     const stream = this.#streamOf(slot);
     const bytes = new Uint8Array(batch);
     const view = new DataView(bytes.buffer);
@@ -87,7 +106,14 @@ export class MemoryDisk {
     if (logAppendTime >= 0) stampAppendTime(bytes, view, 0, logAppendTime);
     this.#tail += frameBytes + Math.ceil(bytes.byteLength / 8) * 8;
     assert(this.credit >= 0, "an append stays within the credit");
-    stream.batches.push({ base, end: base + count, epoch, bytes, maxTimestamp: batchMaxTimestamp(view, 0), ticket: this.#tail });
+    stream.batches.push({
+      base,
+      end: base + count,
+      epoch,
+      bytes,
+      maxTimestamp: batchMaxTimestamp(view, 0),
+      ticket: this.#tail,
+    });
     return ticket(this.#tail);
   }
 
@@ -104,7 +130,11 @@ export class MemoryDisk {
       bytes += batch.bytes.byteLength;
       next = batch.end;
     }
-    return { status: "ok", records: bytes === 0 ? none : new Uint8Array(Buffer.concat(parts)), nextOffset: offset(next) };
+    return {
+      status: "ok",
+      records: bytes === 0 ? none : new Uint8Array(Buffer.concat(parts)),
+      nextOffset: offset(next),
+    };
   }
 
   lookup(slot: Slot, by: "timestamp" | "max-timestamp", value: number, limit: Offset): ReadOutcome {
@@ -112,7 +142,11 @@ export class MemoryDisk {
     const found =
       by === "timestamp"
         ? below.find((batch) => batch.maxTimestamp >= value)
-        : below.reduce<StoredBatch | undefined>((best, batch) => (best === undefined || batch.maxTimestamp > best.maxTimestamp ? batch : best), undefined);
+        : below.reduce<StoredBatch | undefined>(
+            (best, batch) =>
+              best === undefined || batch.maxTimestamp > best.maxTimestamp ? batch : best,
+            undefined,
+          );
     return { status: "ok", records: found?.bytes ?? none, nextOffset: offset(found?.end ?? 0) };
   }
 

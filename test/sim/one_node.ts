@@ -3,8 +3,24 @@
 
 import type { Command, Outcome } from "../../src/core/base/commands.ts";
 import { factStride } from "../../src/core/base/facts.ts";
-import { type LeaderEpoch, nodeId, noTopicId, offset, type Offset, type PartitionIndex, type Slot, type Ticket, type TopicId } from "../../src/core/base/ids.ts";
-import type { Call, Effects, Input, ReadOutcome, ReadPart } from "../../src/core/base/node_contract.ts";
+import {
+  type LeaderEpoch,
+  nodeId,
+  noTopicId,
+  offset,
+  type Offset,
+  type PartitionIndex,
+  type Slot,
+  type Ticket,
+  type TopicId,
+} from "../../src/core/base/ids.ts";
+import type {
+  Call,
+  Effects,
+  Input,
+  ReadOutcome,
+  ReadPart,
+} from "../../src/core/base/node_contract.ts";
 import type { Settings } from "../../src/core/base/settings.ts";
 import { type ControlEffects, ControlNode, DataNode } from "../../src/core/node/node.ts";
 import { type AnyApi, type ApiName, apis } from "../../src/wire/apis.ts";
@@ -36,7 +52,12 @@ export class OneNode implements Effects {
   readonly #inputs: Input[] = [];
   readonly #topics = new Map<Slot, string>();
 
-  constructor(kafka: Readonly<Record<string, string>> = {}, disk = new MemoryDisk(), meta = new MemoryDisk(), starts = 1) {
+  constructor(
+    kafka: Readonly<Record<string, string>> = {},
+    disk = new MemoryDisk(),
+    meta = new MemoryDisk(),
+    starts = 1,
+  ) {
     this.settings = {
       nodeId: nodeId(1),
       clusterId: "AAAAAAAAAAAAAAAAAAAAAQ",
@@ -57,17 +78,37 @@ export class OneNode implements Effects {
 
   /** The same disks after a power cut, with a new process on them. */
   powerCut(): OneNode {
-    return new OneNode(Object.fromEntries(this.settings.kafka), this.disk.afterPowerCut(), this.meta.afterPowerCut(), this.settings.starts + 1);
+    return new OneNode(
+      Object.fromEntries(this.settings.kafka),
+      this.disk.afterPowerCut(),
+      this.meta.afterPowerCut(),
+      this.settings.starts + 1,
+    );
   }
 
   #start(): void {
     const control = this.#controlEffects;
     this.meta.open(metadataSlot, "metadata");
-    const part = { slot: metadataSlot, offset: offset(0), limit: offset(Number.MAX_SAFE_INTEGER), bytesMax: Number.MAX_SAFE_INTEGER };
+    const part = {
+      slot: metadataSlot,
+      offset: offset(0),
+      limit: offset(Number.MAX_SAFE_INTEGER),
+      bytesMax: Number.MAX_SAFE_INTEGER,
+    };
     const replay = this.meta.read(part, Number.MAX_SAFE_INTEGER, true);
-    if (replay.records.byteLength > 0) this.control.step({ kind: "replay", batches: replay.records }, control);
+    if (replay.records.byteLength > 0)
+      this.control.step({ kind: "replay", batches: replay.records }, control);
     this.tick(0);
-    const register = { kind: "register", node: nodeId(1), host: "127.0.0.1", port: 9092, diskId: noTopicId, starts: this.settings.starts, ticket: 0, clusterId: this.settings.clusterId } as const;
+    const register = {
+      kind: "register",
+      node: nodeId(1),
+      host: "127.0.0.1",
+      port: 9092,
+      diskId: noTopicId,
+      starts: this.settings.starts,
+      ticket: 0,
+      clusterId: this.settings.clusterId,
+    } as const;
     this.control.step({ kind: "propose", request: 0, command: register }, control);
     this.settle();
   }
@@ -80,7 +121,10 @@ export class OneNode implements Effects {
         this.node.step(next, this);
         worked = true;
       }
-      if (this.autoSync && (this.disk.durable < this.disk.tail || this.meta.durable < this.meta.tail)) {
+      if (
+        this.autoSync &&
+        (this.disk.durable < this.disk.tail || this.meta.durable < this.meta.tail)
+      ) {
         this.sync();
         worked = true;
       }
@@ -105,12 +149,25 @@ export class OneNode implements Effects {
 
   #progress(): void {
     const { disk, meta } = this;
-    this.control.step({ kind: "appended", written: meta.tail, durable: ticketOf(meta), credit: meta.credit }, this.#controlEffects);
-    this.#inputs.push({ kind: "appended", written: disk.tail, durable: ticketOf(disk), credit: disk.credit });
+    this.control.step(
+      { kind: "appended", written: meta.tail, durable: ticketOf(meta), credit: meta.credit },
+      this.#controlEffects,
+    );
+    this.#inputs.push({
+      kind: "appended",
+      written: disk.tail,
+      durable: ticketOf(disk),
+      credit: disk.credit,
+    });
   }
 
   /** Sends a request and returns its answer; undefined while it is parked. */
-  ask<R = unknown>(name: ApiName, version: number, request: unknown, connection = 1): R | undefined {
+  ask<R = unknown>(
+    name: ApiName,
+    version: number,
+    request: unknown,
+    connection = 1,
+  ): R | undefined {
     const call = this.send(name, version, request, connection);
     this.settle();
     return this.answerTo<R>(call);
@@ -139,7 +196,16 @@ export class OneNode implements Effects {
     return call;
   }
 
-  append(slot: Slot, epoch: LeaderEpoch, base: Offset, count: number, _highWatermark: Offset, logAppendTime: number, _sync: boolean, batch: Uint8Array): Ticket {
+  append(
+    slot: Slot,
+    epoch: LeaderEpoch,
+    base: Offset,
+    count: number,
+    _highWatermark: Offset,
+    logAppendTime: number,
+    _sync: boolean,
+    batch: Uint8Array,
+  ): Ticket {
     return this.disk.append(slot, epoch, base, count, logAppendTime, batch);
   }
   open(slot: Slot, topic: TopicId, partition: PartitionIndex): void {
@@ -157,8 +223,18 @@ export class OneNode implements Effects {
     }
     this.#inputs.push({ kind: "read-done", request, parts: outcomes });
   }
-  lookup(request: number, slot: Slot, by: "timestamp" | "max-timestamp", value: number, limit: Offset): void {
-    this.#inputs.push({ kind: "looked-up", request, outcome: this.disk.lookup(slot, by, value, limit) });
+  lookup(
+    request: number,
+    slot: Slot,
+    by: "timestamp" | "max-timestamp",
+    value: number,
+    limit: Offset,
+  ): void {
+    this.#inputs.push({
+      kind: "looked-up",
+      request,
+      outcome: this.disk.lookup(slot, by, value, limit),
+    });
   }
   trim(slot: Slot, at: Offset): void {
     this.disk.trim(slot, at);
@@ -181,8 +257,10 @@ export class OneNode implements Effects {
   log(): void {}
 
   readonly #controlEffects: ControlEffects = {
-    append: (base, count, batch) => this.meta.append(metadataSlot, 1 as LeaderEpoch, offset(base), count, -1, batch), // proof: the one term
-    committed: (batches) => void this.#inputs.push({ kind: "metadata", batches: new Uint8Array(batches) }),
+    append: (base, count, batch) =>
+      this.meta.append(metadataSlot, 1 as LeaderEpoch, offset(base), count, -1, batch), // proof: the one term
+    committed: (batches) =>
+      void this.#inputs.push({ kind: "metadata", batches: new Uint8Array(batches) }),
     outcome: (request, outcome: Outcome) => {
       if (request !== 0) this.#inputs.push({ kind: "proposed", request, outcome });
     },
@@ -198,13 +276,18 @@ export class OneNode implements Effects {
 }
 
 interface ProduceLike {
-  readonly topics: readonly { readonly partitions: readonly { readonly records: Uint8Array | null }[] }[];
+  readonly topics: readonly {
+    readonly partitions: readonly { readonly records: Uint8Array | null }[];
+  }[];
 }
 
 function factsOf(request: ProduceLike): Float64Array {
-  const batches = request.topics.flatMap((topic) => topic.partitions.map((partition) => partition.records)).filter((records) => records !== null);
+  const batches = request.topics
+    .flatMap((topic) => topic.partitions.map((partition) => partition.records))
+    .filter((records) => records !== null);
   const facts = new Float64Array(Math.max(1, batches.length) * factStride);
-  for (const [i, batch] of batches.entries()) checkBatch(batch, 0, batch.byteLength, facts, i * factStride);
+  for (const [i, batch] of batches.entries())
+    checkBatch(batch, 0, batch.byteLength, facts, i * factStride);
   return facts;
 }
 

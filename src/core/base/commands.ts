@@ -10,7 +10,10 @@ export interface TopicToCreate {
   /** -1 = the default of the cluster. */
   readonly replicationFactor: number;
   /** Explicit assignment by partition, or empty. */
-  readonly assignments: readonly { readonly partition: number; readonly nodes: readonly number[] }[];
+  readonly assignments: readonly {
+    readonly partition: number;
+    readonly nodes: readonly number[];
+  }[];
   readonly configs: readonly { readonly name: string; readonly value: string | null }[];
   /** Topics of our own (`__consumer_offsets`) may be created by nobody else. */
   readonly internal: boolean;
@@ -29,15 +32,55 @@ export interface ConfigChange {
 }
 
 export type Command =
-  | { readonly kind: "register"; readonly node: NodeId; readonly host: string; readonly port: number; readonly diskId: string; readonly starts: number; readonly ticket: number; readonly clusterId: string }
-  | { readonly kind: "create-topics"; readonly topics: readonly TopicToCreate[]; readonly validateOnly: boolean }
+  | {
+      readonly kind: "register";
+      readonly node: NodeId;
+      readonly host: string;
+      readonly port: number;
+      readonly diskId: string;
+      readonly starts: number;
+      readonly ticket: number;
+      readonly clusterId: string;
+    }
+  | {
+      readonly kind: "create-topics";
+      readonly topics: readonly TopicToCreate[];
+      readonly validateOnly: boolean;
+    }
   | { readonly kind: "delete-topics"; readonly topics: readonly TopicId[] }
-  | { readonly kind: "create-partitions"; readonly topics: readonly { readonly name: string; readonly count: number; readonly assignments: readonly (readonly number[])[] | null }[]; readonly validateOnly: boolean }
-  | { readonly kind: "alter-configs"; readonly changes: readonly ConfigChange[]; readonly validateOnly: boolean }
+  | {
+      readonly kind: "create-partitions";
+      readonly topics: readonly {
+        readonly name: string;
+        readonly count: number;
+        readonly assignments: readonly (readonly number[])[] | null;
+      }[];
+      readonly validateOnly: boolean;
+    }
+  | {
+      readonly kind: "alter-configs";
+      readonly changes: readonly ConfigChange[];
+      readonly validateOnly: boolean;
+    }
   | { readonly kind: "allocate-producer-ids"; readonly count: number }
   /** The end of the epoch before `epoch` is known: `epoch` opens there. */
-  | { readonly kind: "commit-seals"; readonly seals: readonly { readonly topic: TopicId; readonly partition: PartitionIndex; readonly epoch: LeaderEpoch; readonly end: Offset }[] }
-  | { readonly kind: "trim"; readonly trims: readonly { readonly topic: TopicId; readonly partition: PartitionIndex; readonly offset: Offset }[] };
+  | {
+      readonly kind: "commit-seals";
+      readonly seals: readonly {
+        readonly topic: TopicId;
+        readonly partition: PartitionIndex;
+        readonly epoch: LeaderEpoch;
+        readonly end: Offset;
+      }[];
+    }
+  | {
+      readonly kind: "trim";
+      readonly trims: readonly {
+        readonly topic: TopicId;
+        readonly partition: PartitionIndex;
+        readonly offset: Offset;
+      }[];
+    };
 
 /** Kafka's code and a sentence for a person; code 0 = done. */
 export interface Verdict {
@@ -58,10 +101,17 @@ export type Outcome =
   | { readonly kind: "delete-topics"; readonly topics: readonly Verdict[] }
   | { readonly kind: "create-partitions"; readonly topics: readonly Verdict[] }
   | { readonly kind: "alter-configs"; readonly changes: readonly Verdict[] }
-  | { readonly kind: "allocate-producer-ids"; readonly verdict: Verdict; readonly first: number; readonly count: number }
+  | {
+      readonly kind: "allocate-producer-ids";
+      readonly verdict: Verdict;
+      readonly first: number;
+      readonly count: number;
+    }
   | { readonly kind: "commit-seals" }
   | { readonly kind: "trim" }
   /** The metadata log cannot take it now (full, stopping); code is retriable. */
   | { readonly kind: "refused"; readonly verdict: Verdict };
 
-export type OutcomeOf<C extends Command> = Extract<Outcome, { kind: C["kind"] }> | Extract<Outcome, { kind: "refused" }>;
+export type OutcomeOf<C extends Command> =
+  | Extract<Outcome, { kind: C["kind"] }>
+  | Extract<Outcome, { kind: "refused" }>;

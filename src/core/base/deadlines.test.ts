@@ -5,7 +5,10 @@ import { Deadlines } from "./deadlines.ts";
 test("base: every deadline fires once, not before its time and not after the next tick behind it", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.record({ deadline: fc.integer({ min: 0, max: 5000 }), cancelled: fc.boolean() }), { maxLength: 200 }),
+      fc.array(
+        fc.record({ deadline: fc.integer({ min: 0, max: 5000 }), cancelled: fc.boolean() }),
+        { maxLength: 200 },
+      ),
       fc.array(fc.integer({ min: 1, max: 900 }), { minLength: 1, maxLength: 40 }),
       (wanted, jumps) => {
         const deadlines = new Deadlines<{ deadline: number; cancelled: boolean }>();

@@ -5,7 +5,15 @@
 // A sink performs or queues them; it never calls back into the node before the step has returned.
 
 import type { Command, Outcome } from "./commands.ts";
-import type { LeaderEpoch, MetadataIndex, Offset, PartitionIndex, Slot, Ticket, TopicId } from "./ids.ts";
+import type {
+  LeaderEpoch,
+  MetadataIndex,
+  Offset,
+  PartitionIndex,
+  Slot,
+  Ticket,
+  TopicId,
+} from "./ids.ts";
 
 /** One request of one client, whichever door it came through. Frozen after its creation. */
 export interface Call<Q = unknown, R = unknown> {
@@ -79,7 +87,12 @@ export type Input =
   /** The connection is gone; nothing more may be answered on it. */
   | { readonly kind: "closed"; readonly connection: number }
   /** Progress of the local disk: tickets that are written, tickets that are durable, bytes it takes. */
-  | { readonly kind: "appended"; readonly written: Ticket; readonly durable: Ticket; readonly credit: number }
+  | {
+      readonly kind: "appended";
+      readonly written: Ticket;
+      readonly durable: Ticket;
+      readonly credit: number;
+    }
   | { readonly kind: "opened"; readonly slot: Slot; readonly partition: OpenedPartition | null }
   | { readonly kind: "read-done"; readonly request: number; readonly parts: readonly ReadOutcome[] }
   | { readonly kind: "looked-up"; readonly request: number; readonly outcome: ReadOutcome }
@@ -116,7 +129,13 @@ export interface Effects {
    * Finds one batch below `limit`: the first whose highest timestamp is at or above `value`
    * ("timestamp"), or the one with the highest timestamp ("max-timestamp"). Answered by `looked-up`.
    */
-  lookup(request: number, slot: Slot, by: "timestamp" | "max-timestamp", value: number, limit: Offset): void;
+  lookup(
+    request: number,
+    slot: Slot,
+    by: "timestamp" | "max-timestamp",
+    value: number,
+    limit: Offset,
+  ): void;
   /** Everything below `offset` is dead; nothing below it will be read again. */
   trim(slot: Slot, offset: Offset): void;
   /** Limits that the store's retention compares with; -1 = none. */
@@ -129,7 +148,11 @@ export interface Effects {
   /** Closes the connection without an answer. */
   close(connection: number, reason: string): void;
   /** `event` is a literal; fields are flat. */
-  log(level: "debug" | "info" | "warn" | "error", event: string, fields: Readonly<Record<string, string | number>>): void;
+  log(
+    level: "debug" | "info" | "warn" | "error",
+    event: string,
+    fields: Readonly<Record<string, string | number>>,
+  ): void;
 }
 
 export type { MetadataIndex };

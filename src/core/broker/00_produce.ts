@@ -59,7 +59,8 @@ class PendingProduce implements Waiting {
       return;
     }
     // acks=0 has no answer; the only way to tell of an error is to close the connection.
-    if (this.#failed()) this.#broker.effects.close(this.#call.connection, "produce with acks=0 failed");
+    if (this.#failed())
+      this.#broker.effects.close(this.#call.connection, "produce with acks=0 failed");
     else this.#broker.effects.reply(this.#call, null);
   }
 
@@ -74,7 +75,9 @@ function plan(broker: Broker, call: Call<ProduceRequest, ProduceResponse>): void
   const pending = new PendingProduce(broker, call);
   let at = 0;
   for (const named of request.topics) {
-    const topic = byId ? broker.image.topicById(named.topicId) : broker.image.topicByName(named.name);
+    const topic = byId
+      ? broker.image.topicById(named.topicId)
+      : broker.image.topicByName(named.name);
     const partitions: PartitionResult[] = [];
     for (const { index, records } of named.partitions) {
       const result = newResult(index);
@@ -87,7 +90,11 @@ function plan(broker: Broker, call: Call<ProduceRequest, ProduceResponse>): void
       }
       planPartition(broker, pending, topic, result, records, call.facts, factsAt);
     }
-    pending.topics.push({ name: named.name, topicId: byId ? named.topicId : noTopicId, partitions });
+    pending.topics.push({
+      name: named.name,
+      topicId: byId ? named.topicId : noTopicId,
+      partitions,
+    });
   }
   pending.committed();
 }
@@ -151,7 +158,11 @@ function judgeRequest(
 ): boolean {
   const { request, version } = pending;
   if (records === null || records.byteLength === 0) {
-    refuse(result, ErrorCode.INVALID_RECORD, "a produce request needs exactly one record batch per partition");
+    refuse(
+      result,
+      ErrorCode.INVALID_RECORD,
+      "a produce request needs exactly one record batch per partition",
+    );
     return false;
   }
   const flaws = facts[at + Fact.flaws] ?? 0;
@@ -161,7 +172,11 @@ function judgeRequest(
     return false;
   }
   if ((flaws & Flaw.severalBatches) !== 0) {
-    refuse(result, ErrorCode.INVALID_RECORD, "a produce request needs exactly one record batch per partition");
+    refuse(
+      result,
+      ErrorCode.INVALID_RECORD,
+      "a produce request needs exactly one record batch per partition",
+    );
     return false;
   }
   if ((attributes & Attribute.codecMask) === Codec.zstd && version < zstdSince) {
@@ -169,9 +184,10 @@ function judgeRequest(
     return false;
   }
   if ((attributes & Attribute.transactional) !== 0) {
-    const code = request.transactionalId === null
-      ? ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-      : ErrorCode.INVALID_TXN_STATE;
+    const code =
+      request.transactionalId === null
+        ? ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        : ErrorCode.INVALID_TXN_STATE;
     refuse(result, code, "the partition is not part of a transaction");
     return false;
   }
@@ -180,11 +196,19 @@ function judgeRequest(
     return false;
   }
   if (topic.internal) {
-    refuse(result, ErrorCode.INVALID_TOPIC_EXCEPTION, "internal topics are written by the node itself");
+    refuse(
+      result,
+      ErrorCode.INVALID_TOPIC_EXCEPTION,
+      "internal topics are written by the node itself",
+    );
     return false;
   }
   if (request.acks === -1 && topic.minInsyncReplicas > 1) {
-    refuse(result, ErrorCode.NOT_ENOUGH_REPLICAS, "min.insync.replicas asks for more copies than there are nodes");
+    refuse(
+      result,
+      ErrorCode.NOT_ENOUGH_REPLICAS,
+      "min.insync.replicas asks for more copies than there are nodes",
+    );
     return false;
   }
   return true;
@@ -213,7 +237,11 @@ function judgeBatch(
     return false;
   }
   if (bytes > topic.maxMessageBytes) {
-    refuse(result, ErrorCode.MESSAGE_TOO_LARGE, `the record batch is larger than max.message.bytes (${topic.maxMessageBytes})`);
+    refuse(
+      result,
+      ErrorCode.MESSAGE_TOO_LARGE,
+      `the record batch is larger than max.message.bytes (${topic.maxMessageBytes})`,
+    );
     return false;
   }
   if ((flaws & Flaw.crc) !== 0) {
@@ -257,11 +285,19 @@ function judgeRecords(
     return false;
   }
   if ((attributes & Attribute.logAppendTime) !== 0) {
-    refuse(result, ErrorCode.INVALID_TIMESTAMP, "a producer may not set the timestamp type LogAppendTime");
+    refuse(
+      result,
+      ErrorCode.INVALID_TIMESTAMP,
+      "a producer may not set the timestamp type LogAppendTime",
+    );
     return false;
   }
   if ((flaws & Flaw.unsafeInt64) !== 0) {
-    refuse(result, ErrorCode.INVALID_TIMESTAMP, "a timestamp or producer id is outside the range of the node");
+    refuse(
+      result,
+      ErrorCode.INVALID_TIMESTAMP,
+      "a timestamp or producer id is outside the range of the node",
+    );
     return false;
   }
   const keyless = facts[at + Fact.firstWithoutKey] ?? -1;
@@ -276,11 +312,19 @@ function judgeRecords(
     return false;
   }
   if (!topic.logAppendTime && !timestampsInRange(broker, topic, facts, at)) {
-    refuse(result, ErrorCode.INVALID_TIMESTAMP, "a timestamp is outside message.timestamp.before.max.ms or after.max.ms");
+    refuse(
+      result,
+      ErrorCode.INVALID_TIMESTAMP,
+      "a timestamp is outside message.timestamp.before.max.ms or after.max.ms",
+    );
     return false;
   }
   if ((facts[at + Fact.bytes] ?? 0) > topic.segmentBytes) {
-    refuse(result, ErrorCode.RECORD_LIST_TOO_LARGE, "the record batch is larger than segment.bytes");
+    refuse(
+      result,
+      ErrorCode.RECORD_LIST_TOO_LARGE,
+      "the record batch is larger than segment.bytes",
+    );
     return false;
   }
   return true;
@@ -310,14 +354,27 @@ function appendBatch(
   if (producerId >= 0) {
     const verdict = broker.partitions
       .producersOf(slot)
-      .judge(producerId, facts[at + Fact.producerEpoch] ?? 0, facts[at + Fact.baseSequence] ?? 0, count);
+      .judge(
+        producerId,
+        facts[at + Fact.producerEpoch] ?? 0,
+        facts[at + Fact.baseSequence] ?? 0,
+        count,
+      );
     switch (verdict.kind) {
       case "append":
         break;
       case "fenced":
-        return refuse(result, ErrorCode.INVALID_PRODUCER_EPOCH, "a newer epoch of this producer has written");
+        return refuse(
+          result,
+          ErrorCode.INVALID_PRODUCER_EPOCH,
+          "a newer epoch of this producer has written",
+        );
       case "out-of-order":
-        return refuse(result, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, "the sequence does not follow the last one");
+        return refuse(
+          result,
+          ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+          "the sequence does not follow the last one",
+        );
       case "duplicate": {
         result.baseOffset = verdict.baseOffset as Offset; // proof: an offset that was handed out
         result.logAppendTimeMs = topic.logAppendTime ? verdict.timestamp : -1;

@@ -20,13 +20,17 @@ function plan(broker: Broker, call: FetchCall): void {
   if (request.sessionEpoch === sessionless || request.sessionEpoch === newSession) {
     if (request.sessionId !== 0) broker.fetches.closeSession(request.sessionId);
     const parts = partsOf(call);
-    const session = request.sessionEpoch === newSession && parts.length > 0 ? broker.fetches.newSession() : null;
-    if (session !== null) for (const part of parts) session.parts.set(partKey(part.name, part.id, part.partition), part);
+    const session =
+      request.sessionEpoch === newSession && parts.length > 0 ? broker.fetches.newSession() : null;
+    if (session !== null)
+      for (const part of parts)
+        session.parts.set(partKey(part.name, part.id, part.partition), part);
     return broker.fetches.start(new FetchJob(call, parts, session, false, deadline));
   }
   const session = broker.fetches.session(request.sessionId);
   if (session === undefined) return refuse(broker, call, ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
-  if (session.epoch !== request.sessionEpoch) return refuse(broker, call, ErrorCode.INVALID_FETCH_SESSION_EPOCH);
+  if (session.epoch !== request.sessionEpoch)
+    return refuse(broker, call, ErrorCode.INVALID_FETCH_SESSION_EPOCH);
   session.epoch = session.epoch === 0x7fffffff ? 1 : session.epoch + 1;
   session.lastUsed = broker.now;
   update(session, call);
@@ -72,12 +76,19 @@ function update(session: FetchSession, call: FetchCall): void {
   }
   for (const topic of call.request.forgottenTopicsData) {
     const id = byId ? topic.topicId : noTopicId;
-    for (const partition of topic.partitions) session.parts.delete(partKey(topic.topic, id, partition));
+    for (const partition of topic.partitions)
+      session.parts.delete(partKey(topic.topic, id, partition));
   }
 }
 
 function refuse(broker: Broker, call: FetchCall, code: number): void {
-  broker.reply(call, { throttleTimeMs: 0, errorCode: code, sessionId: 0, responses: [], nodeEndpoints: [] });
+  broker.reply(call, {
+    throttleTimeMs: 0,
+    errorCode: code,
+    sessionId: 0,
+    responses: [],
+    nodeEndpoints: [],
+  });
 }
 
 export const fetchApi = entry<FetchRequest, FetchResponse>("Fetch", plan);

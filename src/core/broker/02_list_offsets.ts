@@ -4,16 +4,34 @@
 //
 // Refusals per partition: 3 unknown, 35 special time above the version, 56, 74, 75.
 
-import type { ListOffsetsRequest, ListOffsetsResponse } from "../../../proto/kafka/02_list_offsets.ts";
+import type {
+  ListOffsetsRequest,
+  ListOffsetsResponse,
+} from "../../../proto/kafka/02_list_offsets.ts";
 import { ErrorCode } from "../base/error_code.ts";
-import { type LeaderEpoch, none, type None, type Offset, offset, type PartitionIndex, type Slot } from "../base/ids.ts";
+import {
+  type LeaderEpoch,
+  none,
+  type None,
+  type Offset,
+  offset,
+  type PartitionIndex,
+  type Slot,
+} from "../base/ids.ts";
 import type { Call, ReadOutcome } from "../base/node_contract.ts";
 import { batchLeaderEpoch } from "../../wire/batch.ts";
 import { isRefused } from "../../wire/refusal.ts";
 import { readBatch, type StoredRecord } from "../../wire/records.ts";
 import { type Broker, entry } from "./broker.ts";
 
-const Time = { latest: -1, earliest: -2, maxTimestamp: -3, earliestLocal: -4, latestTiered: -5, earliestPending: -6 } as const;
+const Time = {
+  latest: -1,
+  earliest: -2,
+  maxTimestamp: -3,
+  earliestLocal: -4,
+  latestTiered: -5,
+  earliestPending: -6,
+} as const;
 /** Special time -> first version that may ask for it; index = -time. */
 const specialSince = [0, 1, 1, 7, 8, 9, 11] as const;
 
@@ -21,12 +39,21 @@ type Answer = ListOffsetsResponse["topics"][number]["partitions"][number];
 type Asked = ListOffsetsRequest["topics"][number]["partitions"][number];
 type ListCall = Call<ListOffsetsRequest, ListOffsetsResponse>;
 
-function answer(partitionIndex: PartitionIndex, errorCode: number, at: Offset | None, timestamp: number, epoch: LeaderEpoch | None): Answer {
+function answer(
+  partitionIndex: PartitionIndex,
+  errorCode: number,
+  at: Offset | None,
+  timestamp: number,
+  epoch: LeaderEpoch | None,
+): Answer {
   return { partitionIndex, errorCode, timestamp, offset: at, leaderEpoch: epoch };
 }
 
 function plan(broker: Broker, call: ListCall): void {
-  const topics = call.request.topics.map((topic) => ({ name: topic.name, partitions: new Array<Answer>(topic.partitions.length) }));
+  const topics = call.request.topics.map((topic) => ({
+    name: topic.name,
+    partitions: new Array<Answer>(topic.partitions.length),
+  }));
   let open = 1;
   const finished = (): void => {
     open -= 1;
@@ -45,7 +72,13 @@ function plan(broker: Broker, call: ListCall): void {
   finished();
 }
 
-function one(broker: Broker, call: ListCall, name: string, asked: Asked, done: (found: Answer) => void): void {
+function one(
+  broker: Broker,
+  call: ListCall,
+  name: string,
+  asked: Asked,
+  done: (found: Answer) => void,
+): void {
   const refuse = (code: number): void => done(answer(asked.partitionIndex, code, none, -1, none));
   const slot = broker.image.topicByName(name)?.slots[asked.partitionIndex];
   if (slot === undefined) return refuse(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
@@ -54,18 +87,27 @@ function one(broker: Broker, call: ListCall, name: string, asked: Asked, done: (
     if (code !== ErrorCode.NONE) return refuse(code);
     const epoch = broker.partitions.epochOf(known);
     if (asked.currentLeaderEpoch > epoch) return refuse(ErrorCode.UNKNOWN_LEADER_EPOCH);
-    if (asked.currentLeaderEpoch >= 0 && asked.currentLeaderEpoch < broker.image.sinceOf(known)) return refuse(ErrorCode.FENCED_LEADER_EPOCH);
+    if (asked.currentLeaderEpoch >= 0 && asked.currentLeaderEpoch < broker.image.sinceOf(known))
+      return refuse(ErrorCode.FENCED_LEADER_EPOCH);
     if (asked.timestamp < 0) return special(broker, call, known, asked, epoch, done);
     byTime(broker, known, asked, done);
   });
 }
 
-function special(broker: Broker, call: ListCall, slot: Slot, asked: Asked, epoch: LeaderEpoch, done: (found: Answer) => void): void {
+function special(
+  broker: Broker,
+  call: ListCall,
+  slot: Slot,
+  asked: Asked,
+  epoch: LeaderEpoch,
+  done: (found: Answer) => void,
+): void {
   const since = specialSince[-asked.timestamp];
   if (since === undefined || call.version < since) {
     return done(answer(asked.partitionIndex, ErrorCode.UNSUPPORTED_VERSION, none, -1, none));
   }
-  const found = (at: Offset | None, of: LeaderEpoch | None): void => done(answer(asked.partitionIndex, ErrorCode.NONE, at, -1, of));
+  const found = (at: Offset | None, of: LeaderEpoch | None): void =>
+    done(answer(asked.partitionIndex, ErrorCode.NONE, at, -1, of));
   switch (asked.timestamp) {
     case Time.latest:
       return found(broker.partitions.highWatermarkOf(slot), epoch);
@@ -84,13 +126,24 @@ function special(broker: Broker, call: ListCall, slot: Slot, asked: Asked, epoch
 function byTime(broker: Broker, slot: Slot, asked: Asked, done: (found: Answer) => void): void {
   const limit = broker.partitions.highWatermarkOf(slot);
   broker.lookup(slot, "timestamp", asked.timestamp, limit, (outcome) =>
-    done(fromBatch(asked, outcome, (records) => records.find((record) => record.timestamp >= asked.timestamp))),
+    done(
+      fromBatch(asked, outcome, (records) =>
+        records.find((record) => record.timestamp >= asked.timestamp),
+      ),
+    ),
   );
 }
 
-function byMaxTimestamp(broker: Broker, slot: Slot, asked: Asked, done: (found: Answer) => void): void {
+function byMaxTimestamp(
+  broker: Broker,
+  slot: Slot,
+  asked: Asked,
+  done: (found: Answer) => void,
+): void {
   const limit = broker.partitions.highWatermarkOf(slot);
-  broker.lookup(slot, "max-timestamp", -1, limit, (outcome) => done(fromBatch(asked, outcome, newest)));
+  broker.lookup(slot, "max-timestamp", -1, limit, (outcome) =>
+    done(fromBatch(asked, outcome, newest)),
+  );
 }
 
 function fromBatch(
@@ -103,17 +156,25 @@ function fromBatch(
   }
   const batch = outcome.records;
   const records = batch.byteLength === 0 ? [] : readBatch(batch);
-  if (isRefused(records)) return answer(asked.partitionIndex, ErrorCode.CORRUPT_MESSAGE, none, -1, none);
+  if (isRefused(records))
+    return answer(asked.partitionIndex, ErrorCode.CORRUPT_MESSAGE, none, -1, none);
   const record = find(records);
   if (record === undefined) return answer(asked.partitionIndex, ErrorCode.NONE, none, -1, none);
   const epoch = batchLeaderEpoch(new DataView(batch.buffer, batch.byteOffset, batch.byteLength), 0);
-  return answer(asked.partitionIndex, ErrorCode.NONE, offset(record.offset), record.timestamp, epoch < 0 ? none : (epoch as LeaderEpoch)); // proof: stamped by a leader
+  return answer(
+    asked.partitionIndex,
+    ErrorCode.NONE,
+    offset(record.offset),
+    record.timestamp,
+    epoch < 0 ? none : (epoch as LeaderEpoch),
+  ); // proof: stamped by a leader
 }
 
 /** The first record among those with the highest timestamp, as Kafka answers. */
 function newest(records: readonly StoredRecord[]): StoredRecord | undefined {
   let best: StoredRecord | undefined;
-  for (const record of records) if (best === undefined || record.timestamp > best.timestamp) best = record;
+  for (const record of records)
+    if (best === undefined || record.timestamp > best.timestamp) best = record;
   return best;
 }
 

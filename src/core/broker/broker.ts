@@ -8,13 +8,34 @@
 import { assert } from "../base/assert.ts";
 import type { Command, Outcome, OutcomeOf } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
-import { type LeaderEpoch, type Offset, offset, offsetAdd, type PartitionIndex, type Slot, type Ticket, type TopicId } from "../base/ids.ts";
-import type { Call, Effects, Input, OpenedPartition, ReadOutcome, ReadPart } from "../base/node_contract.ts";
+import {
+  type LeaderEpoch,
+  type Offset,
+  offset,
+  offsetAdd,
+  type PartitionIndex,
+  type Slot,
+  type Ticket,
+  type TopicId,
+} from "../base/ids.ts";
+import type {
+  Call,
+  Effects,
+  Input,
+  OpenedPartition,
+  ReadOutcome,
+  ReadPart,
+} from "../base/node_contract.ts";
 import { Random } from "../base/random.ts";
 import type { Settings } from "../base/settings.ts";
 import type { ApiName } from "../../wire/apis.ts";
 import { ClusterImage, type MetadataChange } from "../cluster/cluster.ts";
-import { CommitQueue, Partitions, PartitionState, type Waiting } from "../replication/replication.ts";
+import {
+  CommitQueue,
+  Partitions,
+  PartitionState,
+  type Waiting,
+} from "../replication/replication.ts";
 import { Fetches } from "./fetches.ts";
 import { Groups } from "./groups.ts";
 import { rememberProducers } from "./producer_state.ts";
@@ -28,7 +49,10 @@ export interface ApiEntry {
 }
 
 /** Ties the types of request and response to the name of a table. */
-export function entry<Q, R>(name: ApiName, plan: (broker: Broker, call: Call<Q, R>) => void): ApiEntry {
+export function entry<Q, R>(
+  name: ApiName,
+  plan: (broker: Broker, call: Call<Q, R>) => void,
+): ApiEntry {
   return { name, plan: (broker, call) => plan(broker, call as Call<Q, R>) }; // proof: the server decodes by this name
 }
 
@@ -247,7 +271,11 @@ export class Broker {
   }
 
   /** One read; `done` runs in a later step, and the records are valid only while it runs. */
-  read(parts: readonly ReadPart[], bytesMax: number, done: (parts: readonly ReadOutcome[]) => void): void {
+  read(
+    parts: readonly ReadPart[],
+    bytesMax: number,
+    done: (parts: readonly ReadOutcome[]) => void,
+  ): void {
     this.#request += 1;
     this.#reads.set(this.#request, done);
     this.effects.read(this.#request, parts, bytesMax);
@@ -274,7 +302,9 @@ export class Broker {
     this.groups.tick(now);
     if (now >= this.#expireAt) {
       this.#expireAt = now + producerScanMs;
-      this.partitions.expireProducers(wall - this.image.configs.brokerNumber("producer.id.expiration.ms"));
+      this.partitions.expireProducers(
+        wall - this.image.configs.brokerNumber("producer.id.expiration.ms"),
+      );
     }
     this.#openSome();
   }
@@ -301,7 +331,10 @@ export class Broker {
 
   /** A field, so that a progress report allocates no closure. */
   readonly #commit = (slot: Slot, end: Offset, bytes: number, waiting: Waiting | null): void => {
-    if (this.partitions.stateOf(slot) === PartitionState.open && this.partitions.committed(slot, end)) {
+    if (
+      this.partitions.stateOf(slot) === PartitionState.open &&
+      this.partitions.committed(slot, end)
+    ) {
       this.fetches.wake(slot, bytes);
     }
     if (waiting !== null) waiting.committed(slot, end);
@@ -388,7 +421,9 @@ export class Broker {
   }
 
   #metadata(batches: Uint8Array): void {
-    const refusal = readMetadata(batches, (record, position) => this.image.apply(record, position, this.#changed));
+    const refusal = readMetadata(batches, (record, position) =>
+      this.image.apply(record, position, this.#changed),
+    );
     assert(refusal === null, "committed metadata can be read");
   }
 
@@ -400,11 +435,13 @@ export class Broker {
       case "configs-changed":
         return this.#reconfigure(change.slots);
       case "epoch-opened":
-        if (this.partitions.stateOf(change.slot) === PartitionState.sealing) this.#openEpoch(change.slot);
+        if (this.partitions.stateOf(change.slot) === PartitionState.sealing)
+          this.#openEpoch(change.slot);
         return;
       case "trimmed":
         if (!this.partitions.isOpen(change.slot)) return;
-        if (this.partitions.trimmed(change.slot, change.offset, -1)) this.effects.trim(change.slot, change.offset);
+        if (this.partitions.trimmed(change.slot, change.offset, -1))
+          this.effects.trim(change.slot, change.offset);
         return;
     }
   };

@@ -5,7 +5,14 @@
 
 import { ErrorCode } from "../base/error_code.ts";
 import { Deadlines, type Timed } from "../base/deadlines.ts";
-import { none, noTopicId, offset, type PartitionIndex, type Slot, type TopicId } from "../base/ids.ts";
+import {
+  none,
+  noTopicId,
+  offset,
+  type PartitionIndex,
+  type Slot,
+  type TopicId,
+} from "../base/ids.ts";
 import { fetchBytesMax, fetchSessionIdleMs, fetchSessionsMax } from "../base/limits.ts";
 import type { Call, ReadOutcome, ReadPart } from "../base/node_contract.ts";
 import type { FetchRequest, FetchResponse } from "../../../proto/kafka/01_fetch.ts";
@@ -184,7 +191,11 @@ export class Fetches {
     const slot = topic?.slots[part.partition];
     part.slot = slot ?? -1;
     if (slot !== undefined) part.code = ErrorCode.NONE;
-    else part.code = part.id !== noTopicId && topic === undefined ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+    else
+      part.code =
+        part.id !== noTopicId && topic === undefined
+          ? ErrorCode.UNKNOWN_TOPIC_ID
+          : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
   }
 
   #read(job: FetchJob): void {
@@ -213,7 +224,8 @@ export class Fetches {
     if (reads.length === 0) return this.#settle(job, failed);
     const bytesMax = Math.min(job.call.request.maxBytes, fetchBytesMax);
     broker.read(reads, bytesMax, (outcomes) => {
-      for (const [i, part] of wanted.entries()) failed = this.#found(job, part, outcomes[i]) || failed;
+      for (const [i, part] of wanted.entries())
+        failed = this.#found(job, part, outcomes[i]) || failed;
       this.#settle(job, failed);
     });
   }
@@ -226,7 +238,10 @@ export class Fetches {
       job.found += outcome.records.byteLength;
       return false;
     }
-    part.code = outcome.status === "out-of-range" ? ErrorCode.OFFSET_OUT_OF_RANGE : ErrorCode.KAFKA_STORAGE_ERROR;
+    part.code =
+      outcome.status === "out-of-range"
+        ? ErrorCode.OFFSET_OUT_OF_RANGE
+        : ErrorCode.KAFKA_STORAGE_ERROR;
     return true;
   }
 
@@ -263,7 +278,11 @@ export class Fetches {
 
   /** KIP-595: the reader's last epoch ends below what it has read, so it must cut its copy. */
   #diverges(part: FetchPart, slot: Slot): boolean {
-    const last = this.#broker.image.epochEnd(slot, part.lastFetchedEpoch, this.#broker.partitions.endOf(slot));
+    const last = this.#broker.image.epochEnd(
+      slot,
+      part.lastFetchedEpoch,
+      this.#broker.partitions.endOf(slot),
+    );
     if (last.epoch === part.lastFetchedEpoch && part.fetchOffset <= last.end) return false;
     if (last.epoch < 0 || last.end < 0) {
       part.code = ErrorCode.OFFSET_OUT_OF_RANGE;
@@ -275,7 +294,8 @@ export class Fetches {
   }
 
   #settle(job: FetchJob, failed: boolean): void {
-    const done = failed || job.found >= job.call.request.minBytes || this.#broker.now >= job.deadline;
+    const done =
+      failed || job.found >= job.call.request.minBytes || this.#broker.now >= job.deadline;
     if (done) return this.#answer(job);
     this.#park(job);
   }
@@ -367,7 +387,10 @@ function answerOf(part: FetchPart, broker: Broker): PartitionAnswer {
     divergingEpoch:
       part.divergingEpoch < 0
         ? noDivergence
-        : { epoch: broker.image.asEpoch(part.divergingEpoch), endOffset: offset(part.divergingEnd) },
+        : {
+            epoch: broker.image.asEpoch(part.divergingEpoch),
+            endOffset: offset(part.divergingEnd),
+          },
     currentLeader: noHint,
     snapshotId: noSnapshot,
     abortedTransactions: null,

@@ -9,7 +9,12 @@ import { producerBatchesKept, producersPerPartitionMax } from "../base/limits.ts
 export type SequenceVerdict =
   | { readonly kind: "append" }
   /** Already appended: the offsets of the first time. */
-  | { readonly kind: "duplicate"; readonly baseOffset: number; readonly lastOffset: number; readonly timestamp: number }
+  | {
+      readonly kind: "duplicate";
+      readonly baseOffset: number;
+      readonly lastOffset: number;
+      readonly timestamp: number;
+    }
   | { readonly kind: "out-of-order" }
   | { readonly kind: "fenced" };
 
@@ -64,7 +69,8 @@ export class ProducerTable {
       };
     }
     if (kept === 0) return append;
-    const newest = start + (((this.#next[row] ?? 0) + producerBatchesKept - 1) % producerBatchesKept);
+    const newest =
+      start + (((this.#next[row] ?? 0) + producerBatchesKept - 1) % producerBatchesKept);
     return judgeSequence(this.#lastSequence[newest] ?? 0, firstSequence) ? append : outOfOrder;
   }
 
@@ -127,7 +133,8 @@ export class ProducerTable {
     let oldest = -1;
     let oldestRow = -1;
     for (const [id, row] of this.#rows) {
-      if (oldestRow >= 0 && (this.#lastSeen[row] ?? 0) >= (this.#lastSeen[oldestRow] ?? 0)) continue;
+      if (oldestRow >= 0 && (this.#lastSeen[row] ?? 0) >= (this.#lastSeen[oldestRow] ?? 0))
+        continue;
       oldest = id;
       oldestRow = row;
     }

@@ -3,7 +3,14 @@ import fc from "fast-check";
 import { AssertionError } from "../base/assert.ts";
 import { leaderEpoch, offset, slot, ticket } from "../base/ids.ts";
 import { producerBatchesKept, producersPerPartitionMax } from "../base/limits.ts";
-import { CommitQueue, judgeSequence, Partitions, PartitionState, ProducerTable, type Waiting } from "./replication.ts";
+import {
+  CommitQueue,
+  judgeSequence,
+  Partitions,
+  PartitionState,
+  ProducerTable,
+  type Waiting,
+} from "./replication.ts";
 
 function openAt(partitions: Partitions, at: number, logStart: number, end: number): void {
   partitions.opening(slot(at));
@@ -113,7 +120,12 @@ describe("replication: idempotent producers", () => {
     for (let i = 0; i < 8; i += 1) table.remember(9, 2, i * 10, 10, 1000 + i * 10, i, i);
     for (let i = 8 - producerBatchesKept; i < 8; i += 1) {
       const verdict = table.judge(9, 2, i * 10, 10);
-      expect(verdict).toEqual({ kind: "duplicate", baseOffset: 1000 + i * 10, lastOffset: 1009 + i * 10, timestamp: i });
+      expect(verdict).toEqual({
+        kind: "duplicate",
+        baseOffset: 1000 + i * 10,
+        lastOffset: 1009 + i * 10,
+        timestamp: i,
+      });
     }
     expect(table.judge(9, 2, 20, 10).kind).toBe("out-of-order");
     expect(table.judge(9, 2, 70, 9).kind).toBe("out-of-order");
@@ -130,7 +142,8 @@ describe("replication: idempotent producers", () => {
 
   test("a full table gives the row of the longest idle producer away", () => {
     const table = new ProducerTable();
-    for (let id = 0; id < producersPerPartitionMax; id += 1) table.remember(id, 0, 0, 1, id, 0, id === 5 ? 0 : id + 1);
+    for (let id = 0; id < producersPerPartitionMax; id += 1)
+      table.remember(id, 0, 0, 1, id, 0, id === 5 ? 0 : id + 1);
     table.remember(producersPerPartitionMax, 0, 0, 1, 0, 0, producersPerPartitionMax);
     expect(table.count).toBe(producersPerPartitionMax);
     expect(table.judge(5, 0, 77, 1).kind).toBe("append");

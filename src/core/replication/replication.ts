@@ -66,7 +66,10 @@ export class Partitions {
 
   /** The store could not open it; a later touch tries again. */
   openFailed(slot: Slot): void {
-    assert(this.#state[slot] === PartitionState.opening, "only an opening partition can fail to open");
+    assert(
+      this.#state[slot] === PartitionState.opening,
+      "only an opening partition can fail to open",
+    );
     this.#state[slot] = PartitionState.closed;
   }
 
@@ -95,7 +98,10 @@ export class Partitions {
 
   /** Hands out `count` offsets; returns the first. */
   assign(slot: Slot, count: number, bytes: number, maxTimestamp: number): Offset {
-    assert(this.#state[slot] === PartitionState.open, "offsets are handed out by an open partition");
+    assert(
+      this.#state[slot] === PartitionState.open,
+      "offsets are handed out by an open partition",
+    );
     assert(count > 0, "a batch has records");
     const base = offset(this.#end[slot] ?? 0);
     this.#end[slot] = offset(base + count);
@@ -115,7 +121,10 @@ export class Partitions {
   /** Raises the log start; a lower one is ignored, because trims may arrive twice. */
   trimmed(slot: Slot, logStart: Offset, bytesLeft: number): boolean {
     if (logStart <= (this.#logStart[slot] ?? 0)) return false;
-    assert(logStart <= (this.#highWatermark[slot] ?? 0), "a trim stays at or below the high watermark");
+    assert(
+      logStart <= (this.#highWatermark[slot] ?? 0),
+      "a trim stays at or below the high watermark",
+    );
     this.#logStart[slot] = logStart;
     if (bytesLeft >= 0) this.#bytes[slot] = bytesLeft;
     return true;

@@ -3,9 +3,30 @@
 // threads and comes back through a poll.
 
 import { assert } from "../../core/base/assert.ts";
-import { type LeaderEpoch, offset, type Offset, type PartitionIndex, type Slot, type Ticket, type TopicId } from "../../core/base/ids.ts";
-import type { Input, OpenedPartition, ReadOutcome, ReadPart, ReadStatus } from "../../core/base/node_contract.ts";
-import { type Completion, CompletionKind, type ReadAnswer, Status, type Store, type StreamEntry } from "../../storage/storage.ts";
+import {
+  type LeaderEpoch,
+  offset,
+  type Offset,
+  type PartitionIndex,
+  type Slot,
+  type Ticket,
+  type TopicId,
+} from "../../core/base/ids.ts";
+import type {
+  Input,
+  OpenedPartition,
+  ReadOutcome,
+  ReadPart,
+  ReadStatus,
+} from "../../core/base/node_contract.ts";
+import {
+  type Completion,
+  CompletionKind,
+  type ReadAnswer,
+  Status,
+  type Store,
+  type StreamEntry,
+} from "../../storage/storage.ts";
 import { openBatch } from "./open_batch.ts";
 
 const noBytes = new Uint8Array(0);
@@ -27,7 +48,12 @@ class ReadJob {
 type Pending =
   | { readonly kind: "read"; readonly job: ReadJob; readonly at: number; readonly offset: Offset }
   | { readonly kind: "lookup"; readonly request: number }
-  | { readonly kind: "headers"; readonly slot: Slot; readonly entry: StreamEntry; readonly pages: Uint8Array[] };
+  | {
+      readonly kind: "headers";
+      readonly slot: Slot;
+      readonly entry: StreamEntry;
+      readonly pages: Uint8Array[];
+    };
 
 /** A request that found all reader slots taken; tried again when one comes free. */
 interface Queued {
@@ -117,7 +143,16 @@ export class Disk {
     sync: boolean,
     batch: Uint8Array,
   ): Ticket {
-    return this.#store.append(this.#streamOf(slot), epoch, base, count, highWatermark, logAppendTime, sync, batch);
+    return this.#store.append(
+      this.#streamOf(slot),
+      epoch,
+      base,
+      count,
+      highWatermark,
+      logAppendTime,
+      sync,
+      batch,
+    );
   }
 
   read(request: number, parts: readonly ReadPart[], bytesMax: number): void {
@@ -146,7 +181,13 @@ export class Disk {
     this.#partDone(job);
   }
 
-  lookup(request: number, slot: Slot, by: "timestamp" | "max-timestamp", value: number, limit: Offset): void {
+  lookup(
+    request: number,
+    slot: Slot,
+    by: "timestamp" | "max-timestamp",
+    value: number,
+    limit: Offset,
+  ): void {
     const stream = this.#streamOf(slot);
     this.#submit({ kind: "lookup", request }, (id) =>
       this.#store.lookupLater(id, stream, by === "timestamp" ? 0 : 1, value, limit),
@@ -171,10 +212,29 @@ export class Disk {
 
   #readRing(part: ReadPart, bytesMax: number, first: boolean, filled: number): ReadAnswer {
     const stream = this.#streamOf(part.slot);
-    let answer = this.#store.read(stream, part.offset, part.limit, bytesMax, first, this.#buffer, filled);
-    if (answer.status === Status.too_small || (answer.status === Status.ok && answer.bytes > this.#buffer.byteLength - filled)) {
+    let answer = this.#store.read(
+      stream,
+      part.offset,
+      part.limit,
+      bytesMax,
+      first,
+      this.#buffer,
+      filled,
+    );
+    if (
+      answer.status === Status.too_small ||
+      (answer.status === Status.ok && answer.bytes > this.#buffer.byteLength - filled)
+    ) {
       this.#growBuffer(filled, answer.bytes);
-      answer = this.#store.read(stream, part.offset, part.limit, bytesMax, first, this.#buffer, filled);
+      answer = this.#store.read(
+        stream,
+        part.offset,
+        part.limit,
+        bytesMax,
+        first,
+        this.#buffer,
+        filled,
+      );
     }
     return answer;
   }
@@ -263,7 +323,8 @@ export class Disk {
     switch (completion.kind) {
       case CompletionKind.trim_due: {
         const slot = this.#slots.get(completion.stream);
-        if (slot !== undefined) sink.input({ kind: "trim-due", slot, offset: offset(completion.nextOffset) });
+        if (slot !== undefined)
+          sink.input({ kind: "trim-due", slot, offset: offset(completion.nextOffset) });
         return;
       }
       case CompletionKind.damage:
@@ -286,10 +347,18 @@ export class Disk {
     this.#finish(pending, status, status === "ok" ? bytes : noBytes, completion);
   }
 
-  #finish(pending: Pending, status: ReadStatus, bytes: Uint8Array, completion: Completion | null): void {
+  #finish(
+    pending: Pending,
+    status: ReadStatus,
+    bytes: Uint8Array,
+    completion: Completion | null,
+  ): void {
     switch (pending.kind) {
       case "read": {
-        const next = bytes.byteLength > 0 && completion !== null ? offset(completion.nextOffset) : pending.offset;
+        const next =
+          bytes.byteLength > 0 && completion !== null
+            ? offset(completion.nextOffset)
+            : pending.offset;
         pending.job.outcomes[pending.at] = { status, records: bytes, nextOffset: next };
         return this.#partDone(pending.job);
       }
@@ -307,7 +376,8 @@ export class Disk {
         }
         if (bytes.byteLength > 0) pending.pages.push(bytes);
         const next = completion?.nextOffset ?? pending.entry.end;
-        if (bytes.byteLength === 0 || next >= pending.entry.end) return this.#opened(pending.slot, pending.entry, pending.pages);
+        if (bytes.byteLength === 0 || next >= pending.entry.end)
+          return this.#opened(pending.slot, pending.entry, pending.pages);
         return this.#headers(pending.slot, pending.entry, offset(next), pending.pages);
       }
     }

@@ -17,7 +17,11 @@ export function openBatch(batch: Uint8Array): Uint8Array | null {
   const codec = attributes & Attribute.codecMask;
   if (codec === Codec.none) return batch;
   const packed = batch.subarray(headerBytes);
-  const records = decompress(codec, packed, Math.min(inspectedBytesMax, packed.byteLength * inspectedRatioMax));
+  const records = decompress(
+    codec,
+    packed,
+    Math.min(inspectedBytesMax, packed.byteLength * inspectedRatioMax),
+  );
   if (records === null) return null;
   const opened = new Uint8Array(headerBytes + records.byteLength);
   opened.set(batch.subarray(0, headerBytes), 0);

@@ -6,7 +6,11 @@
 import type { Socket } from "bun";
 import { assert } from "../../core/base/assert.ts";
 import { Attribute, Codec, Fact, factStride } from "../../core/base/facts.ts";
-import { connectionBytesInFlightMax, connectionOutputBytesMax, connectionRequestsMax } from "../../core/base/limits.ts";
+import {
+  connectionBytesInFlightMax,
+  connectionOutputBytesMax,
+  connectionRequestsMax,
+} from "../../core/base/limits.ts";
 import type { Call } from "../../core/base/node_contract.ts";
 import type { ProduceRequest } from "../../../proto/kafka/00_produce.ts";
 import { type AnyApi, apiOf } from "../../wire/apis.ts";
@@ -49,12 +53,20 @@ export class KafkaConnection implements FrameSink {
   lastActive: number;
   partialSince = -1;
 
-  constructor(host: Host, socket: Socket<KafkaConnection>, pool: AssemblyPool, advertised: { host: string; port: number } | null) {
+  constructor(
+    host: Host,
+    socket: Socket<KafkaConnection>,
+    pool: AssemblyPool,
+    advertised: { host: string; port: number } | null,
+  ) {
     this.#host = host;
     this.#socket = socket;
     this.#cutter = new FrameCutter(this, pool);
     this.#output = new Output(socket);
-    this.#advertised = advertised ?? { host: plainAddress(socket.localAddress), port: socket.localPort };
+    this.#advertised = advertised ?? {
+      host: plainAddress(socket.localAddress),
+      port: socket.localPort,
+    };
     this.#peer = plainAddress(socket.remoteAddress);
     this.id = host.addConnection(this);
     this.lastActive = host.now();
@@ -105,7 +117,8 @@ export class KafkaConnection implements FrameSink {
   accepts(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#closed) return false;
     if (this.#asked - this.#answered >= connectionRequestsMax) return false;
-    if (this.#bytesInFlight > 0 && this.#bytesInFlight + (end - start) > connectionBytesInFlightMax) return false;
+    if (this.#bytesInFlight > 0 && this.#bytesInFlight + (end - start) > connectionBytesInFlightMax)
+      return false;
     if (this.#output.pending > connectionOutputBytesMax) return false;
     const isProduce = bytes[start] === 0 && bytes[start + 1] === produceKey;
     if (isProduce && !this.#host.takes(end - start + frameOverhead)) {
@@ -125,7 +138,8 @@ export class KafkaConnection implements FrameSink {
     if (isRefused(header)) return this.close("malformed request header");
     const { api } = header;
     if (api === null) return this.close("unknown API key");
-    if (!header.versionKnown && api.key !== apiVersionsKey) return this.close("unsupported API version");
+    if (!header.versionKnown && api.key !== apiVersionsKey)
+      return this.close("unsupported API version");
     let body = bytes;
     let from = header.bodyStart;
     let to = end;
@@ -155,7 +169,8 @@ export class KafkaConnection implements FrameSink {
       port: this.#advertised.port,
       peer: this.#peer,
       request,
-      facts: api.key === produceKey ? this.#check(request as unknown as ProduceRequest, body) : noFacts, // proof: decoded by that table
+      facts:
+        api.key === produceKey ? this.#check(request as unknown as ProduceRequest, body) : noFacts, // proof: decoded by that table
     });
   }
 
@@ -175,7 +190,8 @@ export class KafkaConnection implements FrameSink {
         count += 1;
       }
     }
-    if (count * factStride > scratch.facts.length) scratch.facts = new Float64Array(count * factStride * 2);
+    if (count * factStride > scratch.facts.length)
+      scratch.facts = new Float64Array(count * factStride * 2);
     if (count > 0) this.#host.checkBatches(frame, scratch.ranges, count, scratch.facts);
     this.#inspect(request);
     return scratch.facts;
@@ -211,7 +227,10 @@ export class KafkaConnection implements FrameSink {
       this.#turn(call.order);
       this.#releaseEarly();
     } else {
-      this.#early.set(call.order, response === null ? new Uint8Array(0) : encodedApart(api, call, response));
+      this.#early.set(
+        call.order,
+        response === null ? new Uint8Array(0) : encodedApart(api, call, response),
+      );
     }
     this.#host.dirty(this);
   }
@@ -241,7 +260,12 @@ export class KafkaConnection implements FrameSink {
 
   #settle(): void {
     if (this.#closed) return;
-    this.partialSince = this.#cutter.partial && !this.#cutter.stopped ? (this.partialSince < 0 ? this.lastActive : this.partialSince) : -1;
+    this.partialSince =
+      this.#cutter.partial && !this.#cutter.stopped
+        ? this.partialSince < 0
+          ? this.lastActive
+          : this.partialSince
+        : -1;
     if (this.#cutter.stopped === this.#paused) return;
     this.#paused = this.#cutter.stopped;
     if (this.#paused) this.#socket.pause();

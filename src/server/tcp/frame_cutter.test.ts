@@ -58,7 +58,11 @@ test("server: a length below 1 or above the limit is refused, whole or in pieces
   for (const length of [0, -1, -2147483648, 101, 2147483647]) {
     const prefix = new Uint8Array(4);
     new DataView(prefix.buffer).setInt32(0, length);
-    for (const pieces of [[prefix], [prefix.subarray(0, 1), prefix.subarray(1)], [prefix.subarray(0, 3), prefix.subarray(3)]]) {
+    for (const pieces of [
+      [prefix],
+      [prefix.subarray(0, 1), prefix.subarray(1)],
+      [prefix.subarray(0, 3), prefix.subarray(3)],
+    ]) {
       const sink = new Collector();
       const cutter = new FrameCutter(sink, new AssemblyPool(), 100);
       for (const piece of pieces) cutter.push(piece);

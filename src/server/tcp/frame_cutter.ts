@@ -23,7 +23,8 @@ export class AssemblyPool {
   }
 
   give(buffer: Uint8Array): void {
-    if (this.#bytes + buffer.byteLength > pooledBytesMax || this.#free.length >= pooledBuffersMax) return;
+    if (this.#bytes + buffer.byteLength > pooledBytesMax || this.#free.length >= pooledBuffersMax)
+      return;
     this.#free.push(buffer);
     this.#bytes += buffer.byteLength;
   }
@@ -132,7 +133,9 @@ export class FrameCutter {
   #begin(chunk: Uint8Array, at: number, wanted: number): void {
     const have = chunk.byteLength - at;
     // A sender may name a large frame and send nothing: the buffer grows with what arrives.
-    const buffer = this.#pool.take(Math.min(Math.max(wanted, 4), Math.max(have * 2, assemblyBytesMin)));
+    const buffer = this.#pool.take(
+      Math.min(Math.max(wanted, 4), Math.max(have * 2, assemblyBytesMin)),
+    );
     buffer.set(chunk.subarray(at), 0);
     this.#assembly = buffer;
     this.#filled = have;
@@ -182,7 +185,9 @@ export class FrameCutter {
     if (buffer === null) return;
     if (this.#filled + count > buffer.byteLength) {
       const wanted = Math.max(this.#wanted, 4);
-      const larger = this.#pool.take(Math.min(wanted, Math.max((this.#filled + count) * 2, assemblyBytesMin)));
+      const larger = this.#pool.take(
+        Math.min(wanted, Math.max((this.#filled + count) * 2, assemblyBytesMin)),
+      );
       larger.set(buffer.subarray(0, this.#filled), 0);
       this.#pool.give(buffer);
       this.#assembly = larger;

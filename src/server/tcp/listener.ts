@@ -32,7 +32,9 @@ export class KafkaListener {
     try {
       this.#listeners.push(this.#listen("::1", first.port));
     } catch (error) {
-      host.log("debug", "loopback-ipv6", { because: error instanceof Error ? error.message : String(error) });
+      host.log("debug", "loopback-ipv6", {
+        because: error instanceof Error ? error.message : String(error),
+      });
     }
   }
 
@@ -51,7 +53,12 @@ export class KafkaListener {
           socket.setNoDelay(true);
           socket.setKeepAlive(true, 60_000);
           // A connection's socket carries the connection; the type only differs by "not yet".
-          const connection = new KafkaConnection(host, socket as never, this.#pool, this.#options.advertised); // proof: data is set on the next line
+          const connection = new KafkaConnection(
+            host,
+            socket as never,
+            this.#pool,
+            this.#options.advertised,
+          ); // proof: data is set on the next line
           socket.data = connection;
           this.#connections.add(connection);
         },
@@ -85,7 +92,8 @@ export class KafkaListener {
   /** Called about once a second. */
   sweep(now: number): void {
     for (const connection of this.#connections) {
-      if (connection.partialSince >= 0 && now - connection.partialSince > frameMsMax) connection.close("request not whole in time");
+      if (connection.partialSince >= 0 && now - connection.partialSince > frameMsMax)
+        connection.close("request not whole in time");
       else if (now - connection.lastActive > this.#options.idleMsMax) connection.close("idle");
       if (connection.closed) this.#connections.delete(connection);
     }
