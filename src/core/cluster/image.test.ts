@@ -6,10 +6,11 @@ import {
   noTopicId,
   type Offset,
   partitionIndex,
+  type Slot,
   type TopicId,
 } from "../base/ids.ts";
 import type { MetadataRecord } from "../../../proto/records/metadata.ts";
-import { ClusterImage } from "./cluster.ts";
+import { ClusterImage, ConfigResource } from "./cluster.ts";
 import { built, saidBy, Trial, trialSettings } from "./trial.ts";
 
 /** What a client or the node itself may do, over a handful of names. */
@@ -117,6 +118,32 @@ function perform(trial: Trial, of: Act): void {
   }
 }
 
+/** Everything that an image answers, asked one by one: what a snapshot must carry. */
+function answersOf(image: ClusterImage): unknown {
+  const { index, clusterId, featureLevel, nextProducerId, topicCount, partitionCount } = image;
+  const topics = [...image.topics()].map((topic) => ({
+    id: topic.id,
+    name: topic.name,
+    internal: topic.internal,
+    replicationFactor: topic.replicationFactor,
+    configs: topic.configs,
+    overrides: [...image.configs.of(ConfigResource.topic, topic.name)],
+    collides: image.collisionOf(topic.name.replaceAll(".", "_")),
+    partitions: [...topic.slots.keys()].map((i) => {
+      const slot = topic.slotOf(i) ?? (-1 as Slot); // proof: below the length
+      return {
+        ...image.placeOf(slot),
+        state: image.epochStateOf(slot),
+        chain: image.chainOf(slot),
+      };
+    }),
+  }));
+  const names = image.configs.names(ConfigResource.broker);
+  const brokers = names.map((name) => [name, ...image.configs.of(ConfigResource.broker, name)]);
+  const counts = { index, clusterId, featureLevel, nextProducerId, topicCount, partitionCount };
+  return { ...counts, nodes: [...image.nodes()], topics, brokers };
+}
+
 interface PlainTopic {
   partitions: number;
   retentionMs: number | null;
@@ -178,10 +205,11 @@ describe("cluster: image", () => {
           perform(trial, each);
         }
         const whole = saidBy(trial.image);
-        expect(saidBy(built(trial.settings, trial.log))).toEqual(whole);
-        expect(saidBy(built(trial.settings, [...snapshot, ...trial.log.slice(behind)]))).toEqual(
-          whole,
-        );
+        const answers = answersOf(trial.image);
+        const replayed = built(trial.settings, trial.log);
+        expect([saidBy(replayed), answersOf(replayed)]).toEqual([whole, answers]);
+        const restored = built(trial.settings, [...snapshot, ...trial.log.slice(behind)]);
+        expect([saidBy(restored), answersOf(restored)]).toEqual([whole, answers]);
       }),
     );
   });

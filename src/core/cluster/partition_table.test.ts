@@ -43,6 +43,12 @@ describe("cluster: partition table", () => {
     const at = table.add(0, 0, one);
     for (let start = 0; start < 5; start += 1) restart(table, at, one, 0);
     expect(chain(table, at)).toEqual([[6, 0]]);
+    restart(table, at, one, 10);
+    restart(table, at, one, 10);
+    expect(chain(table, at)).toEqual([
+      [6, 0],
+      [8, 10],
+    ]);
   });
 
   test("epochs with records stay, void ones between them do not", () => {
