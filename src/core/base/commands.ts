@@ -1,5 +1,6 @@
 // Commands for the metadata machine and their outcomes: what the data thread asks of the control
-// thread. Guards are judged when a command is planned against the committed metadata.
+// thread. A command is judged when it is planned, against everything that was appended before; the
+// guards of epochs and trim points are judged again where their records are applied.
 
 import type { LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId } from "./ids.ts";
 
@@ -63,7 +64,11 @@ export type Command =
       readonly validateOnly: boolean;
     }
   | { readonly kind: "allocate-producer-ids"; readonly count: number }
-  /** The end of the epoch before `epoch` is known: `epoch` opens there. */
+  /**
+   * The end of the epoch before `epoch` is known: `epoch` opens there. A seal is skipped unless
+   * `epoch` is current and recovering, and `end` lies at or above the log start and the start of the
+   * epoch that ends. At most `sealsPerCommandMax`.
+   */
   | {
       readonly kind: "commit-seals";
       readonly seals: readonly {
