@@ -5,5 +5,5 @@
 // only. Effects that must not be seen before something is durable are emitted by the step that
 // learns of it (`appended`), never earlier.
 
-export { ControlNode } from "./control.ts";
+export { type ControlEffects, ControlNode } from "./control.ts";
 export { DataNode } from "./data.ts";

@@ -58,7 +58,7 @@ type Pending =
 /** A request that found all reader slots taken; tried again when one comes free. */
 interface Queued {
   readonly pending: Pending;
-  submit(request: number): number;
+  readonly submit: (request: number) => number;
 }
 
 export interface DiskSink {
@@ -312,8 +312,8 @@ export class Disk {
     const queued = this.#queued;
     if (queued.length === 0) return;
     let done = 0;
-    for (const { pending, submit } of queued) {
-      if (!this.#trySubmit(pending, submit)) break;
+    for (const next of queued) {
+      if (!this.#trySubmit(next.pending, next.submit)) break;
       done += 1;
     }
     this.#queued = queued.slice(done);

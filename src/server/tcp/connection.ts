@@ -23,6 +23,9 @@ import { type AssemblyPool, FrameCutter, type FrameSink } from "./frame_cutter.t
 import { inspectBatch } from "../disk/open_batch.ts";
 import { Output } from "./output.ts";
 
+/** Carries its connection once that is made. */
+export type KafkaSocket = Socket<KafkaConnection | undefined>;
+
 const produceKey = 0;
 const apiVersionsKey = 18;
 const noFacts = new Float64Array(0);
@@ -35,7 +38,7 @@ const scratch = { ranges: new Uint32Array(64), facts: new Float64Array(32 * fact
 export class KafkaConnection implements FrameSink {
   readonly id: number;
   readonly #host: Host;
-  readonly #socket: Socket<KafkaConnection>;
+  readonly #socket: KafkaSocket;
   readonly #cutter: FrameCutter;
   readonly #output: Output;
   readonly #advertised: { readonly host: string; readonly port: number };
@@ -55,7 +58,7 @@ export class KafkaConnection implements FrameSink {
 
   constructor(
     host: Host,
-    socket: Socket<KafkaConnection>,
+    socket: KafkaSocket,
     pool: AssemblyPool,
     advertised: { host: string; port: number } | null,
   ) {

@@ -52,13 +52,8 @@ export class KafkaListener {
           }
           socket.setNoDelay(true);
           socket.setKeepAlive(true, 60_000);
-          // A connection's socket carries the connection; the type only differs by "not yet".
-          const connection = new KafkaConnection(
-            host,
-            socket as never,
-            this.#pool,
-            this.#options.advertised,
-          ); // proof: data is set on the next line
+          const { advertised } = this.#options;
+          const connection = new KafkaConnection(host, socket, this.#pool, advertised);
           socket.data = connection;
           this.#connections.add(connection);
         },
