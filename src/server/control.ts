@@ -44,6 +44,8 @@ class ControlServer implements ControlEffects {
   #end = 0;
   #next = 0;
   #ready = false;
+  /** The metadata cannot be used: no input may follow. */
+  #dead = false;
   #stopping = false;
   #nextRequest = 1;
   /** Index of the snapshot under way, by request. */
@@ -82,6 +84,7 @@ class ControlServer implements ControlEffects {
   }
 
   #replayFrom(entry: Pick<StreamEntry, "stream" | "end">, from: number): void {
+    if (this.#dead) return;
     this.#next = from;
     if (from >= entry.end) return this.#replayed();
     const request = this.#newRequest();
@@ -107,6 +110,7 @@ class ControlServer implements ControlEffects {
   }
 
   #tick(): void {
+    if (this.#dead) return;
     this.#node.step(
       { kind: "tick", now: Math.floor(Bun.nanoseconds() / 1e6), wall: Date.now() },
       this,
@@ -114,6 +118,7 @@ class ControlServer implements ControlEffects {
   }
 
   #poll(): void {
+    if (this.#dead) return;
     for (let more = true; more; ) {
       const progress = this.#store.poll();
       more = progress.more;
@@ -220,6 +225,7 @@ class ControlServer implements ControlEffects {
   }
 
   fatal(event: string, fields: Readonly<Record<string, string | number>>): void {
+    this.#dead = true;
     const words = Object.entries(fields).map(([name, value]) => `${name} ${value}`);
     tell({
       kind: "failed",

@@ -2,6 +2,7 @@
 // reverse order.
 
 import { mkdirSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { nodeId } from "../core/base/ids.ts";
 import type { Settings } from "../core/base/settings.ts";
 import {
@@ -349,7 +350,8 @@ function settingsOf(config: Config, version: string, opened: Opened): Settings {
     durability: config.replication.durability,
     replicationFactor: config.replication.replication_factor,
     writeQuorum: config.replication.write_quorum,
-    kafka: config.kafkaSettings,
+    // DescribeLogDirs names the directory by the absolute path that tools expect.
+    kafka: new Map([...config.kafkaSettings, ["log.dirs", resolve(config.server.data_dir)]]),
     seed: [seed[0] ?? 0, seed[1] ?? 0, seed[2] ?? 0, seed[3] ?? 0],
   };
 }

@@ -8,6 +8,7 @@
 import { assert } from "../base/assert.ts";
 import type { Command, Outcome, OutcomeOf } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
+import { frameOverheadBytes } from "../base/limits.ts";
 import {
   type LeaderEpoch,
   type Offset,
@@ -63,8 +64,6 @@ export interface ApiRange {
   readonly maxVersion: number;
 }
 
-/** Header of a frame in the log and its padding to 8 bytes: what an append costs beside its bytes. */
-const frameOverhead = 64 + 8;
 /** How often idle producers are looked for. */
 const producerScanMs = 600_000;
 /** Partitions opened in the background per tick, so that retention reaches all of them. */
@@ -207,7 +206,7 @@ export class Broker {
 
   /** True when a batch of this size can be appended now. */
   hasCredit(bytes: number): boolean {
-    return this.takesWrites && this.#credit >= bytes + frameOverhead;
+    return this.takesWrites && this.#credit >= bytes + frameOverheadBytes;
   }
 
   /**
@@ -226,7 +225,7 @@ export class Broker {
     assert(this.hasCredit(batch.byteLength), "an append stays within the credit");
     const partitions = this.partitions;
     const base = partitions.assign(slot, count, batch.byteLength, maxTimestamp);
-    this.#credit -= batch.byteLength + frameOverhead;
+    this.#credit -= batch.byteLength + frameOverheadBytes;
     const ticket = this.effects.append(
       slot,
       partitions.epochOf(slot),

@@ -72,7 +72,7 @@ export const topicConfigs: readonly ConfigSpec[] = [
     "9",
     between(1, 17),
     ["compression.lz4.level"],
-    "Level for lz4 where the node compresses by itself.",
+    "Level for lz4. Kept for tools: the node does not compress.",
   ),
   setting(
     "compression.type",
@@ -80,7 +80,7 @@ export const topicConfigs: readonly ConfigSpec[] = [
     "producer",
     oneOf(...compressionTypes),
     ["compression.type"],
-    "Codec of the stored batches; 'producer' keeps what the producer sent.",
+    "Codec of the stored batches in Kafka. Kept for tools: batches are stored as they came.",
   ),
   setting(
     "compression.zstd.level",
@@ -88,7 +88,7 @@ export const topicConfigs: readonly ConfigSpec[] = [
     "3",
     between(-131072, 22),
     ["compression.zstd.level"],
-    "Level for zstd where the node compresses by itself.",
+    "Level for zstd. Kept for tools: the node does not compress.",
   ),
   setting(
     "delete.retention.ms",

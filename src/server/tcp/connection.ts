@@ -10,6 +10,7 @@ import {
   connectionBytesInFlightMax,
   connectionOutputBytesMax,
   connectionRequestsMax,
+  frameOverheadBytes,
 } from "../../core/base/limits.ts";
 import type { Call } from "../../core/base/node_contract.ts";
 import type { ProduceRequest } from "../../../proto/kafka/00_produce.ts";
@@ -29,8 +30,6 @@ export type KafkaSocket = Socket<KafkaConnection | undefined>;
 const produceKey = 0;
 const apiVersionsKey = 18;
 const noFacts = new Float64Array(0);
-/** Bytes that a batch costs in the log beside its own. */
-const frameOverhead = 256;
 
 /** Scratch of the batch check, shared: a check ends before the step that uses it begins. */
 const scratch = { ranges: new Uint32Array(64), facts: new Float64Array(32 * factStride) };
@@ -124,7 +123,8 @@ export class KafkaConnection implements FrameSink {
       return false;
     if (this.#output.pending > connectionOutputBytesMax) return false;
     const isProduce = bytes[start] === 0 && bytes[start + 1] === produceKey;
-    if (isProduce && !this.#host.takes(end - start + frameOverhead)) {
+    // The smallest batches cost as much again in frame headers as they are long.
+    if (isProduce && !this.#host.takes(2 * (end - start) + frameOverheadBytes)) {
       this.#host.waitForDisk(this);
       return false;
     }
