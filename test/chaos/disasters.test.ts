@@ -1,4 +1,5 @@
-// A few rounds of every disaster. The long runs are `bun run powercut` and `bun test/chaos/kill9.ts`.
+// A few rounds of every disaster. The long runs are `bun run powercut` and
+// `bun test/chaos/kill9.ts`.
 
 import { expect, test } from "bun:test";
 import { testsKafka } from "../harness/server.ts";

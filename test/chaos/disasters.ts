@@ -1,5 +1,5 @@
-// Power cuts and kills as whole runs, with the settings that make them bite: small segments, so that
-// rounds cross them, and an Apache Kafka that syncs as this product does.
+// Power cuts and kills as whole runs, with the settings that make them bite: small segments, so
+// that rounds cross them, and an Apache Kafka that syncs as this product does.
 
 import { Kills, PowerCuts } from "./grounds.ts";
 import { runRounds, type Summary } from "./rounds.ts";
@@ -7,7 +7,7 @@ import { needRoot, type Drop, type FileSystem } from "./volume.ts";
 
 const node = { "storage.segment_max_size": 16 * 1024 * 1024 };
 const kafka = { "group.initial.rebalance.delay.ms": 0 };
-/** Without it Apache Kafka acknowledges from the page cache, which a kill spares and a cut does not. */
+/** Without it Apache Kafka acknowledges from the page cache: a kill spares that, a cut does not. */
 const syncEveryBatch = { "log.flush.interval.messages": 1 };
 
 /** The two ways to lose power in turn. */

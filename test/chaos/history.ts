@@ -4,8 +4,8 @@
 // Law of a partition, at every reading after any fault:
 // - a record that was acknowledged, or that a consumer was given, is at its offset, byte for byte;
 // - a record whose outcome is unknown is there once or not at all, whole and in sending order;
-// - a record that was refused is not there, and one that was not found after its sender was gone does
-//   not turn up later;
+// - a record that was refused is not there, and one that was not found after its sender was gone
+//   does not turn up later;
 // - offsets are dense from the log start offset to the high watermark, and the log start offset is
 //   not above what a trim asked for.
 // Law of a committed offset: it is the last acknowledged one, or a later one of unknown outcome.

@@ -20,7 +20,7 @@ import {
   type SentBatch,
   type Verdict,
 } from "./history.ts";
-import { Random, recordOf } from "./payload.ts";
+import { recordOf, type Random } from "./payload.ts";
 
 /** Requests that one producer keeps in flight: the most with which idempotence keeps the order. */
 const inFlightMax = 5;
@@ -95,7 +95,7 @@ export class Load {
   readonly #connections: Connection[];
   readonly #loops: Promise<void>[];
   #stopping = false;
-  #failure: unknown;
+  #failure: Error | undefined;
   ackedBytes = 0;
   ackedRecords = 0;
 
@@ -110,7 +110,7 @@ export class Load {
     ]);
     this.#loops = loops.map((loop) =>
       loop.catch((error: unknown) => {
-        this.#failure ??= error;
+        this.#failure ??= error instanceof Error ? error : new Error(String(error));
         for (const connection of connections) connection.close();
       }),
     );
@@ -228,7 +228,7 @@ export class Load {
     }
   }
 
-  /** Reads every partition in turn, commits what it read in every group, and trims behind itself. */
+  /** Reads every partition in turn, commits what it read in every group, trims behind itself. */
   async #read(topic: Topic, connection: Connection): Promise<void> {
     const positions = topic.partitions.map((each) => this.#workload.startOf(each));
     try {
@@ -275,7 +275,8 @@ export class Load {
       }
       for (const record of readRecords(batch)) {
         if (record.offset < next) continue; // the batch began before the position
-        if (record.offset !== next) this.#workload.verdict.fault("gaps", `${words}: ${next} is due`);
+        if (record.offset !== next)
+          this.#workload.verdict.fault("gaps", `${words}: ${next} is due`);
         partition.seen(record);
         next = record.offset + 1;
       }
@@ -335,7 +336,11 @@ export class Load {
     }
   }
 
-  async #trim(connection: Connection, partition: PartitionHistory, position: number): Promise<void> {
+  async #trim(
+    connection: Connection,
+    partition: PartitionHistory,
+    position: number,
+  ): Promise<void> {
     const offset = position - keptRecords;
     if (offset <= partition.trimAsked) return;
     partition.trimAsked = offset;

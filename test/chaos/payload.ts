@@ -57,7 +57,10 @@ function valueSize(random: Random): number {
 
 /** Record number `sequence` of a source. */
 export function recordOf(source: Source, sequence: number): NewRecord {
-  const random = new Random(source.seed ^ Bun.hash.crc32(source.topic), source.partition * 7919 + sequence);
+  const random = new Random(
+    source.seed ^ Bun.hash.crc32(source.topic),
+    source.partition * 7919 + sequence,
+  );
   const value = Buffer.alloc(valueSize(random));
   let at = 0;
   for (; at + 4 <= value.length; at += 4) value.writeInt32LE(random.word(), at);

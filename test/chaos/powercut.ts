@@ -1,5 +1,5 @@
-// `bun run powercut --rounds N --fs ext4|xfs [--seed S]`: power cuts under load. Needs root. One line
-// of JSON on stdout; exit code 1 when a promise was broken.
+// `bun run powercut --rounds N --fs ext4|xfs [--seed S]`: power cuts under load. Needs root. One
+// line of JSON on stdout; exit code 1 when a promise was broken.
 
 import { parseArgs } from "node:util";
 import { exitOnSignals } from "../../bench/child.ts";

@@ -1,5 +1,5 @@
-// Rounds of one kind of disaster: load, strike, start again, read everything, judge. What power cuts
-// and kills have in common.
+// Rounds of one kind of disaster: load, strike, start again, read everything, judge. What power
+// cuts and kills have in common.
 
 import {
   code,
@@ -14,13 +14,7 @@ import { Connection } from "../harness/connection.ts";
 import { findCoordinator, offsetFetch } from "../harness/groups.ts";
 import { Server, type ServerOptions } from "../harness/server.ts";
 import { until } from "../harness/until.ts";
-import {
-  CommitHistory,
-  PartitionHistory,
-  Verdict,
-  type Faults,
-  type Reading,
-} from "./history.ts";
+import { CommitHistory, PartitionHistory, Verdict, type Faults, type Reading } from "./history.ts";
 import { Load, Workload, type Group, type Topic } from "./load.ts";
 import { Random } from "./payload.ts";
 

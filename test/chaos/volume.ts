@@ -68,14 +68,14 @@ export class Volume {
   }
 
   cutPower(drop: Drop): void {
-    const { symbols, close } = dlopen("libc.so.6", {
+    const library = dlopen("libc.so.6", {
       ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
     });
     const descriptor = openSync(this.path, "r");
     const flag = new Uint32Array([dropFlags[drop]]);
-    const result = symbols.ioctl(descriptor, shutdownRequest, ptr(flag));
+    const result = library.symbols.ioctl(descriptor, shutdownRequest, ptr(flag));
     closeSync(descriptor);
-    close();
+    library.close();
     if (result !== 0) throw new Error(`${this.fileSystem} refused to shut down (needs root)`);
   }
 

@@ -39,7 +39,8 @@ const chosen = loadEntries()
   .filter((entry) => classes.includes(entry.class))
   .filter((entry) => !values.quick || entry.quick)
   .filter(
-    (entry) => values.entry.length === 0 || values.entry.some((each) => entry.name.startsWith(each)),
+    (entry) =>
+      values.entry.length === 0 || values.entry.some((each) => entry.name.startsWith(each)),
   );
 if (chosen.length === 0) {
   console.error("no entry of test/conformance/librdkafka/entries.tsv fits");

@@ -1,5 +1,5 @@
-// Three flexible versions by hand, with every tag section of the answer kept: the tags that an older
-// version does not know must not be in it.
+// Three flexible versions by hand, with every tag section of the answer kept: the tags that an
+// older version does not know must not be in it.
 
 import { BodyWriter } from "../../bench/kafka_client.ts";
 import { Reader, type Connection } from "../harness/connection.ts";
@@ -63,10 +63,18 @@ export async function fetchFlexible(
   topic: string,
   offset: number,
 ): Promise<{ error: number; top: Tags; partition: Tags }> {
-  const body = new BodyWriter().int32(-1).int32(0).int32(0).int32(2 ** 20).int8(0);
+  const body = new BodyWriter()
+    .int32(-1)
+    .int32(0)
+    .int32(0)
+    .int32(2 ** 20)
+    .int8(0);
   body.int32(0).int32(-1); // no session
   compact(body.int8(2), topic).int8(2).int32(0).int32(-1).int64(offset).int32(-1).int64(-1);
-  body.int32(2 ** 20).int8(0).int8(0);
+  body
+    .int32(2 ** 20)
+    .int8(0)
+    .int8(0);
   compact(body.int8(1), "").int8(0); // nothing forgotten, no rack
   const answer = await connection.requestFlexible(1, 12, body);
   answer.int32();
@@ -97,7 +105,10 @@ export async function produceFlexible(
   batch: Uint8Array,
 ): Promise<{ error: number; top: Tags; partition: Tags }> {
   const body = new BodyWriter().int8(0).int16(-1).int32(30_000);
-  compactBytes(compact(body.int8(2), topic).int8(2).int32(0), batch).int8(0).int8(0).int8(0);
+  compactBytes(compact(body.int8(2), topic).int8(2).int32(0), batch)
+    .int8(0)
+    .int8(0)
+    .int8(0);
   const answer = await connection.requestFlexible(0, 9, body);
   let error = -1;
   let partition: Tags = new Map();

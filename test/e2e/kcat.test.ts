@@ -98,7 +98,9 @@ class Member {
       const text = decoder.decode(chunk, { stream: true });
       this.#said += text; // kcat writes a line in many pieces
       // "% Group g rebalanced (memberid m): assigned: t [0], t [1]"
-      const list = [...this.#said.matchAll(/rebalanced .*?: (?:assigned: (.*)|revoked: .*)\n/g)].at(-1)?.[1];
+      const list = [...this.#said.matchAll(/rebalanced .*?: (?:assigned: (.*)|revoked: .*)\n/g)].at(
+        -1,
+      )?.[1];
       this.assigned = list?.split(", ").length ?? 0;
     }
   }

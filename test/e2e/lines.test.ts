@@ -27,7 +27,8 @@ function complaints(lines: readonly Printed[], tail = ""): string[] {
   const judge = new LineJudge(file);
   const text = lines.map((line) => `${line.partition} ${line.offset} ${line.text}\n`).join("");
   const bytes = Buffer.from(text + tail);
-  for (let start = 0; start < bytes.length; start += 7) judge.take(0, bytes.subarray(start, start + 7));
+  for (let start = 0; start < bytes.length; start += 7)
+    judge.take(0, bytes.subarray(start, start + 7));
   return judge.complaints();
 }
 
@@ -49,13 +50,17 @@ test("lines: a missing line, a repeated line and a line out of order are seen", 
 
 test("lines: a changed byte and a cut line are seen", () => {
   const all = printed();
-  const changed = all.map((line, index) => (index === 4 ? { ...line, text: `${line.text}x` } : line));
+  const changed = all.map((line, index) =>
+    index === 4 ? { ...line, text: `${line.text}x` } : line,
+  );
   expect(complaints(changed)).toHaveLength(3); // the line, the gap that it leaves, the missing line
   expect(complaints(all, "1 99 5")).toEqual(["output ends within a line: 1 99 5"]);
 });
 
 test("lines: a gap between offsets is seen", () => {
   const all = printed();
-  const gapped = all.map((line, index) => (index < 4 ? line : { ...line, offset: line.offset + 1 }));
+  const gapped = all.map((line, index) =>
+    index < 4 ? line : { ...line, offset: line.offset + 1 },
+  );
   expect(complaints(gapped)).toHaveLength(2); // once for each partition
 });

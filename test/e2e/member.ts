@@ -4,7 +4,14 @@
 import { code, fetchPartition } from "../harness/apis.ts";
 import { readBatches } from "../harness/batch.ts";
 import { Connection } from "../harness/connection.ts";
-import { heartbeat, joinGroup, leaveGroup, offsetCommit, offsetFetch, syncGroup } from "../harness/groups.ts";
+import {
+  heartbeat,
+  joinGroup,
+  leaveGroup,
+  offsetCommit,
+  offsetFetch,
+  syncGroup,
+} from "../harness/groups.ts";
 
 /** A stretch of a partition that a member read and whose commit was accepted. */
 export interface Worked {
@@ -79,7 +86,13 @@ export class GroupMember {
       assignments.set(id, Uint8Array.from(mine));
     }
     const { generation } = joined;
-    const synced = await syncGroup(this.#connection, group, generation, this.#memberId, assignments);
+    const synced = await syncGroup(
+      this.#connection,
+      group,
+      generation,
+      this.#memberId,
+      assignments,
+    );
     if (this.#note("SyncGroup", synced.error) !== code.none) return false;
     this.generation = generation;
     this.assigned = [...(synced.assignment ?? [])];

@@ -136,7 +136,9 @@ test(
       return commits[0]?.offset === 3;
     });
     for (const member of members) await member.leave();
-    const unknown = members.flatMap((member) => member.errors).filter((each) => each.endsWith(" 25"));
+    const unknown = members
+      .flatMap((member) => member.errors)
+      .filter((each) => each.endsWith(" 25"));
     expect(unknown).toEqual([]);
   },
   testMsMax,
@@ -155,7 +157,9 @@ test("groups: commit metadata comes back as it was committed", async () => {
   expect([...codes.values()]).toEqual([0, 0, 0, 0]);
   const found = await offsetFetch(connection, group, name, [0, 1, 2, 3]);
   expect(found.error).toBe(code.none);
-  expect(found.commits.toSorted((left, right) => left.partition - right.partition)).toEqual(commits);
+  expect(found.commits.toSorted((left, right) => left.partition - right.partition)).toEqual(
+    commits,
+  );
 });
 
 test("groups: commit metadata that is too long is refused and changes nothing", async () => {
@@ -198,8 +202,13 @@ test(
   async () => {
     const group = await coordinator("silence");
     const silent = await Connection.open(server.address);
-    const first = await joinGroup(silent, group, { sessionTimeoutMs: 6000, rebalanceTimeoutMs: 6000 });
-    expect((await syncGroup(silent, group, first.generation, first.memberId)).error).toBe(code.none);
+    const first = await joinGroup(silent, group, {
+      sessionTimeoutMs: 6000,
+      rebalanceTimeoutMs: 6000,
+    });
+    expect((await syncGroup(silent, group, first.generation, first.memberId)).error).toBe(
+      code.none,
+    );
     // The second waits until the first joins again or is expelled; the first never speaks again.
     const second = await joinGroup(connection, group, { sessionTimeoutMs: 30_000 });
     expect(second.error).toBe(code.none);

@@ -185,14 +185,16 @@ test("fetch: a batch larger than the client's limit comes whole", async () => {
   expect(readBatches(found.bytes)).toHaveLength(1);
 });
 
-test("produce: max.message.bytes counts the whole batch, and not one byte more passes", async () => {
+test("produce: max.message.bytes counts the whole batch and not one byte more passes", async () => {
   const name = await topic("limited", { configs: { "max.message.bytes": "1000" } });
   expect((await produce(connection, name, 0, batchOf(1000))).error).toBe(code.none);
   expect((await produce(connection, name, 0, batchOf(1001))).error).toBe(code.messageTooLarge);
   expect((await listOffset(connection, name, 0, latest)).offset).toBe(1);
   const usual = await topic("usual-limit");
   expect((await produce(connection, usual, 0, batchOf(1_048_588))).error).toBe(code.none);
-  expect((await produce(connection, usual, 0, batchOf(1_048_589))).error).toBe(code.messageTooLarge);
+  expect((await produce(connection, usual, 0, batchOf(1_048_589))).error).toBe(
+    code.messageTooLarge,
+  );
 });
 
 test("produce: a flipped bit is refused, and the partition goes on", async () => {
@@ -256,13 +258,17 @@ test("partitions: more of them are made, and every request gets its result", asy
   const batch = encodeBatch([record("new")]);
   expect((await produce(connection, name, 4, batch)).error).toBe(code.none);
   const invalid = 37; // INVALID_PARTITIONS
-  expect((await createPartitions(connection, name, 5)).map(({ error }) => error)).toEqual([invalid]);
-  expect((await createPartitions(connection, name, 1)).map(({ error }) => error)).toEqual([invalid]);
+  expect((await createPartitions(connection, name, 5)).map(({ error }) => error)).toEqual([
+    invalid,
+  ]);
+  expect((await createPartitions(connection, name, 1)).map(({ error }) => error)).toEqual([
+    invalid,
+  ]);
   const [unknown] = await createPartitions(connection, "no-such-topic", 3);
   expect(unknown?.error).toBe(code.unknownTopicOrPartition);
 });
 
-test("topics: a deleted topic is gone, and a new one of its name shares nothing with it", async () => {
+test("topics: a deleted topic is gone and a new one of its name shares nothing", async () => {
   const name = await topic("again");
   await produce(connection, name, 0, encodeBatch([record("old"), record("old")]));
   expect((await createTopic(connection, name)).error).toBe(code.topicAlreadyExists);
@@ -303,7 +309,7 @@ test("wire: an unknown version of ApiVersions is answered in the oldest form", a
   own.close();
 });
 
-test("wire: Produce is advertised from version 0, or old librdkafka stops compressing", async () => {
+test("wire: Produce is advertised from 0, or old librdkafka stops compressing", async () => {
   expect((await apiVersions(connection)).get(0)?.[0]).toBe(0);
   const own = await Connection.open(server.address);
   const body = new BodyWriter().int16(1).int32(1000).int32(0);

@@ -39,7 +39,11 @@ export async function createTopic(
   name: string,
   options: TopicOptions = {},
 ): Promise<{ error: number; message: string | null }> {
-  const body = new BodyWriter().int32(1).string(name).int32(options.partitions ?? 1).int16(1);
+  const body = new BodyWriter()
+    .int32(1)
+    .string(name)
+    .int32(options.partitions ?? 1)
+    .int16(1);
   const configs = Object.entries(options.configs ?? {});
   body.int32(0).int32(configs.length);
   for (const [key, value] of configs) body.string(key).string(value);
@@ -186,7 +190,12 @@ export interface Produced {
   readonly baseOffset: number;
 }
 
-function produceBody(topic: string, partition: number, batch: Uint8Array, acks: number): BodyWriter {
+function produceBody(
+  topic: string,
+  partition: number,
+  batch: Uint8Array,
+  acks: number,
+): BodyWriter {
   const body = new BodyWriter().string(null).int16(acks).int32(timeoutMs);
   return body.int32(1).string(topic).int32(1).int32(partition).bytes(batch);
 }
@@ -238,7 +247,10 @@ export async function fetchPartition(
   options: FetchOptions = {},
 ): Promise<Fetched> {
   const body = new BodyWriter().int32(-1).int32(options.maxWaitMs ?? 0);
-  body.int32(options.minBytes ?? 0).int32(50 * 1024 * 1024).int8(0);
+  body
+    .int32(options.minBytes ?? 0)
+    .int32(50 * 1024 * 1024)
+    .int8(0);
   body.int32(1).string(topic).int32(1).int32(partition).int64(offset).int64(-1);
   body.int32(options.partitionMaxBytes ?? 4 * 1024 * 1024);
   const answer = await connection.request(1, 5, body);

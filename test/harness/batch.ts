@@ -1,7 +1,8 @@
 // Record batches (magic 2) as bytes, made and read by the judges themselves.
 
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { BodyWriter, crc32c } from "../../bench/kafka_client.ts";
+import { crc32c } from "@platformatic/wasm-utils";
+import { BodyWriter } from "../../bench/kafka_client.ts";
 import { Reader } from "./connection.ts";
 
 export type Header = readonly [key: string, value: Uint8Array | null];
@@ -96,7 +97,10 @@ export function encodeBatch(records: readonly NewRecord[], options: BatchOptions
     .raw(compressed(codec, blob))
     .done();
   const batch = new BodyWriter().int64(0);
-  batch.int32(crcStart - 12 + checked.length).int32(-1).int8(2);
+  batch
+    .int32(crcStart - 12 + checked.length)
+    .int32(-1)
+    .int8(2);
   batch.int32(crc32c(checked) | 0).raw(checked);
   return Buffer.from(batch.done());
 }

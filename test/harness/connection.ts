@@ -66,7 +66,7 @@ export class Connection {
     return promise;
   }
 
-  /** Header v2: tags behind the client id. The answer keeps its header's tags unless it is ApiVersions. */
+  /** Header v2: tags behind the client id. Only ApiVersions answers without tags in the header. */
   async requestFlexible(key: number, version: number, body: BodyWriter): Promise<Reader> {
     const tagged = new BodyWriter().int8(0).raw(body.done());
     const answer = await this.request(key, version, tagged);
@@ -133,7 +133,9 @@ export class Connection {
     if (waiting === undefined) {
       this.#fail(new Error(`an answer with correlation id ${correlationId} that nobody asked for`));
     } else if (waiting.correlationId !== correlationId) {
-      const error = new Error(`answer ${correlationId} came where ${waiting.correlationId} was due`);
+      const error = new Error(
+        `answer ${correlationId} came where ${waiting.correlationId} was due`,
+      );
       waiting.reject(error);
       this.#fail(error);
     } else {
@@ -204,7 +206,8 @@ export class Reader {
   }
 
   take(count: number): Buffer {
-    if (count > this.remaining) throw new RangeError(`${count} bytes asked, ${this.remaining} left`);
+    if (count > this.remaining)
+      throw new RangeError(`${count} bytes asked, ${this.remaining} left`);
     const start = this.#advance(count);
     return this.#buffer.subarray(start, start + count);
   }

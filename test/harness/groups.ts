@@ -41,7 +41,10 @@ export async function joinGroup(
 ): Promise<Joined> {
   const body = new BodyWriter().string(group).int32(options.sessionTimeoutMs ?? 10_000);
   body.int32(options.rebalanceTimeoutMs ?? 10_000).string(options.memberId ?? "");
-  body.string("consumer").int32(1).string(options.protocol ?? "range");
+  body
+    .string("consumer")
+    .int32(1)
+    .string(options.protocol ?? "range");
   const answer = await connection.request(11, 2, body.bytes(subscription(options.topics ?? [])));
   answer.int32();
   const error = answer.int16();

@@ -26,6 +26,7 @@ export async function kcat(
     new Response(child.stderr).text(),
     child.exited,
   ]);
-  if (exit !== 0) throw new Error(`kcat ${args.join(" ")}: exit code ${exit}\n${stderr.slice(-2000)}`);
+  if (exit !== 0)
+    throw new Error(`kcat ${args.join(" ")}: exit code ${exit}\n${stderr.slice(-2000)}`);
   return Buffer.from(stdout);
 }

@@ -96,10 +96,13 @@ function allowOneBroker(tests: string): void {
     const after = before
       .split("\n")
       .map((line) =>
-        /create_topic(_wait_exists)?\(/.test(line) ? line.replace(/, 3(, 5000)?\);/, ", -1$1);") : line,
+        /create_topic(_wait_exists)?\(/.test(line)
+          ? line.replace(/, 3(, 5000)?\);/, ", -1$1);")
+          : line,
       )
       .join("\n");
-    if (after === before) throw new Error(`${name} asks for no three replicas: the package changed`);
+    if (after === before)
+      throw new Error(`${name} asks for no three replicas: the package changed`);
     writeFileSync(path, after);
     wanted.delete(name.slice(0, 4));
   }

@@ -146,7 +146,9 @@ async function consume(topic: string, group: string, count: number): Promise<str
   const next = new Map<number, number>();
   while (lines.length < count) {
     const wanted = count - lines.length;
-    for (const message of await done<readonly Message[]>((call) => consumer.consume(wanted, call))) {
+    for (const message of await done<readonly Message[]>((call) =>
+      consumer.consume(wanted, call),
+    )) {
       next.set(message.partition, message.offset + 1);
       lines.push(toLine(message));
     }

@@ -29,6 +29,14 @@ roundTrips({
     const libs = kafkaLibs();
     const quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error";
     const classPath = `${await driverClasses(libs)}:${libs}/*`;
-    return lineSession([needJava(17), "-Xmx256M", quiet, "-cp", classPath, "ClientDriver", address]);
+    return lineSession([
+      needJava(17),
+      "-Xmx256M",
+      quiet,
+      "-cp",
+      classPath,
+      "ClientDriver",
+      address,
+    ]);
   },
 });

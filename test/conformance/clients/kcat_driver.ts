@@ -51,8 +51,15 @@ export async function kcatProduce(
         const key = record.key === null ? "" : `${asString(record.key)}${keyDelimiter}`;
         return `${key}${asString(record.value)}\n`;
       });
-    const headers = headersOf(partition).flatMap(([key, value]) => ["-H", `${key}=${asString(value)}`]);
-    const settings = ["linger.ms=200", `compression.codec=${options.codec}`, `acks=${options.acks}`];
+    const headers = headersOf(partition).flatMap(([key, value]) => [
+      "-H",
+      `${key}=${asString(value)}`,
+    ]);
+    const settings = [
+      "linger.ms=200",
+      `compression.codec=${options.codec}`,
+      `acks=${options.acks}`,
+    ];
     await kcat(
       address,
       [

@@ -64,7 +64,7 @@ export function lineSession(
 
   /** Sends a command and collects the lines before "ok". */
   const ask = async (text: string): Promise<string[]> => {
-    child.stdin.write(text);
+    await child.stdin.write(text);
     await child.stdin.flush();
     const timer = setTimeout(killAtExit, answerMsMax);
     try {

@@ -40,7 +40,11 @@ export interface ConsumeOptions {
 }
 
 export interface Session {
-  produce(topic: string, records: readonly PartitionRecord[], options: ProduceOptions): Promise<void>;
+  produce(
+    topic: string,
+    records: readonly PartitionRecord[],
+    options: ProduceOptions,
+  ): Promise<void>;
   /** With a group: the offsets of everything returned are committed before this resolves. */
   consume(topic: string, options: ConsumeOptions): Promise<ConsumedRecord[]>;
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 // librdkafka's own test suite as a judge: which entries, how the runner is called, and what its
-// report says. Exit code 0 of the runner proves nothing (a skipped or unknown entry exits 0 too), so
-// only the state that the report gives to each entry counts.
+// report says. Exit code 0 of the runner proves nothing (a skipped or unknown entry exits 0 too),
+// so only the state that the report gives to each entry counts.
 
 import {
   closeSync,
@@ -75,7 +75,7 @@ export function removedFromAllowList(): string[] {
   const git = Bun.which("git");
   const command = ["log", "--format=", "--patch", "--unified=0", "--", allowListPath];
   const log = git === null ? undefined : Bun.spawnSync([git, ...command], { cwd: import.meta.dir });
-  if (log === undefined || log.exitCode !== 0) return []; // a tarball has no history to compare with
+  if (log === undefined || log.exitCode !== 0) return []; // a tarball has no history
   const now = loadAllowList();
   const ever = log.stdout.toString().matchAll(/^\+(\d{4}_\w+)/gm);
   return [...new Set([...ever].map((match) => match[1] ?? ""))].filter((name) => !now.has(name));
@@ -151,8 +151,10 @@ async function runMode(
   try {
     const first = await runRunner(server.address, mode, entries, options.quick, log);
     // The suite measures wall clock, so on a busy machine an entry may fail by chance; and a runner
-    // that dies takes every result with it. What did not pass is tried once more, each number alone.
-    const again = first.filter((outcome) => outcome.state !== "PASSED" && outcome.state !== "SKIPPED");
+    // that dies takes every result with it. What did not pass is tried again, each number alone.
+    const again = first.filter(
+      (outcome) => outcome.state !== "PASSED" && outcome.state !== "SKIPPED",
+    );
     const second = new Map<Entry, Outcome>();
     for (const number of new Set(again.map(({ entry }) => numberOf(entry)))) {
       const few = again.map(({ entry }) => entry).filter((entry) => numberOf(entry) === number);
