@@ -141,6 +141,8 @@ fn dir_open(
         slot.dir = &dirs[0];
     }
     slot.dir.io = .{};
+    slot.dir.threads = true;
+    slot.dir.wall_ms = null;
     const answer = slot.dir.open(path[0..path_length], options, out);
     if (answer != .ok) {
         if (first_life) memory.release(DataDir, slot.dir[0..1]);

@@ -142,7 +142,7 @@ pub fn AppendType(comptime Store: type) type {
                 .high_watermark = @floatFromInt(stream.high_watermark),
                 .bytes = @floatFromInt(stream.bytes),
                 .max_timestamp = @floatFromInt(stream.max_timestamp),
-                .max_timestamp_offset = @floatFromInt(stream.max_timestamp_base),
+                .max_timestamp_offset = @floatFromInt(@max(stream.max_timestamp_base, streams.base_none)),
                 .fence = stream.fence,
                 .flags = @as(u32, @intFromBool(created)) |
                     @as(u32, @intFromBool(stream.flag().damaged)) << 1,
@@ -245,6 +245,7 @@ pub fn AppendType(comptime Store: type) type {
 
         /// The change that a frame makes which is no batch, when appended and when replayed.
         pub fn apply_state(store: *Store, header: *const frame.Header, position: u64) void {
+            store.change_position = position + frame.header_bytes;
             _ = store.changes.fetchAdd(1, .release);
             switch (header.kind) {
                 .fence => if (store.streams.get(header.stream)) |stream| {
@@ -302,6 +303,9 @@ pub fn AppendType(comptime Store: type) type {
                 ring_bytes += frame.header_bytes + ring_zig.alignment;
             }
             const ring_reserve = if (class == .batch) state_ring_bytes(store) else 0;
+            // A run whose start the ring has lost must be written to its end: then a reader
+            // finds it whole in the file.
+            ring_bytes += store.options.index_interval;
             if (ring_bytes + ring_reserve > store.ring.free()) return error.Full;
             if (rolls) {
                 roll(store);
@@ -388,7 +392,7 @@ pub fn AppendType(comptime Store: type) type {
                 table_rest * frame.header_bytes,
             );
             const rolls_max = 2;
-            const ring_waste = state_ring_bytes(store) +
+            const ring_waste = state_ring_bytes(store) + store.options.index_interval +
                 rolls_max * (frame.header_bytes + ring_zig.alignment);
             const in_ring = store.ring.free() -| ring_waste;
             // With a next segment a frame that does not fit here fits there.

@@ -52,6 +52,8 @@ pub const Table = struct {
     /// Ring cursor that the segment's first byte would have; none for a segment that was read
     /// from the medium.
     ring_cursor: ?u64 = null,
+    /// Offset in the segment where the ring's part starts: no run reaches over it.
+    boundary: u32 = 0,
     runs: []Run = &.{},
     count: u32 = 0,
     /// Offsets in the segment of the frames that are no batches.
@@ -121,6 +123,7 @@ pub const Directory = struct {
         table.slot = slot;
         table.first_position = first;
         table.ring_cursor = null;
+        table.boundary = 0;
         table.count = 0;
         table.states_count = 0;
         return table;
@@ -208,6 +211,7 @@ pub const Directory = struct {
         const run = &table.runs[table.count - 1];
         if (run.stream != id or run.epoch != frame.epoch) return false;
         if (run.position + run.length != frame.offset) return false;
+        if (frame.offset == table.boundary) return false;
         if (run.length + frame.bytes > directory.interval) return false;
         // Without gaps inside, the range of a run says exactly which offsets it holds.
         if (frame.base != run.end()) return false;

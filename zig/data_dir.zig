@@ -85,7 +85,10 @@ pub fn DataDirType(comptime IO: type) type {
 
         const Failure = io_layer.Error || error{ OutOfMemory, Format, Damaged, Invalid };
 
+        /// Set before `open`.
         io: IO,
+        threads: bool = true,
+        wall_ms: ?*const std.atomic.Value(i64) = null,
         path_buffer: [limits.path_bytes_max]u8,
         path_len: usize,
         lock_file: io_layer.File,
@@ -136,6 +139,8 @@ pub fn DataDirType(comptime IO: type) type {
             site.* = .directory;
             var buffer: PathBuffer = undefined;
             try dir.make(dir.root(&buffer));
+            // The directory's own name is one of the names that a power cut takes.
+            try dir.io.sync_dir(dir.parent(&buffer));
             site.* = .lock;
             try dir.take_lock(out);
             errdefer dir.io.close(dir.lock_file);
@@ -238,6 +243,13 @@ pub fn DataDirType(comptime IO: type) type {
             @memcpy(buffer[0..dir.path_len], dir.path_buffer[0..dir.path_len]);
             buffer[dir.path_len] = 0;
             return buffer[0..dir.path_len :0];
+        }
+
+        fn parent(dir: *const DataDir, buffer: *PathBuffer) [:0]u8 {
+            const above = std.fs.path.dirname(dir.path_buffer[0..dir.path_len]) orelse ".";
+            @memcpy(buffer[0..above.len], above);
+            buffer[above.len] = 0;
+            return buffer[0..above.len :0];
         }
 
         fn make(dir: *DataDir, path_z: [:0]const u8) io_layer.Error!void {
@@ -406,6 +418,8 @@ pub fn DataDirType(comptime IO: type) type {
                 .fill_bytes_per_s = @as(u64, options.fill_bytes_per_s_mib) << 20,
                 .retention_check_ns = @as(u64, options.retention_check_ms) * std.time.ns_per_ms,
                 .reserve = if (is_log) null else dir.path(&dir.reserve_buffer, "reserve", .{}),
+                .threads = dir.threads,
+                .wall_ms = dir.wall_ms,
                 .failed = .{ .context = dir, .call = record_failure },
             }, dir.identity, .{
                 .starts = dir.starts,

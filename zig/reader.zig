@@ -340,8 +340,10 @@ pub fn ReaderType(comptime Store: type) type {
         ) Status {
             const minimum = switch (request.by) {
                 .timestamp => request.value,
-                .max_timestamp => walk.highest_timestamp() orelse return ended(walk, answer),
+                .max_timestamp => walk.highest_timestamp() orelse
+                    return lookup_ended(walk, answer),
             };
+            walk.restart();
             walk.minimum_timestamp = minimum;
             while (walk.next()) |found| {
                 if (frame.Batch.max_timestamp(found.payload) < minimum) continue;
@@ -354,6 +356,11 @@ pub fn ReaderType(comptime Store: type) type {
                 take(answer, found, found.header.length);
                 return .ok;
             }
+            return lookup_ended(walk, answer);
+        }
+
+        /// No batch is an answer of its own.
+        fn lookup_ended(walk: *const Walk, answer: *Answer) Status {
             const answered = ended(walk, answer);
             return if (answered == .absent) .ok else answered;
         }

@@ -123,22 +123,19 @@ pub fn RecoveryType(comptime Store: type) type {
 
         fn add_live(recovery: *Recovery, slot: u32, listed: checkpoint_zig.Listed) OpenError!void {
             const store = recovery.store;
-            // Two files for one generation: one of them was given up while it was made ready.
-            if (store.segments.by_generation(listed.generation)) |other| {
-                if (try recovery.has_frames(slot, listed)) {
-                    store.segments.live_remove(other);
-                    store.segments.segments[other].state = .free;
-                } else {
-                    store.segments.segments[slot].state = .free;
-                    return;
-                }
-            }
             const segment = &store.segments.segments[slot];
-            segment.state = .closed;
             segment.generation = listed.generation;
             segment.first_position = listed.first_position;
             segment.bytes = listed.bytes;
             segment.used = frame.segment_header_bytes;
+            segment.state = .ready;
+            // Two files for one generation: one of them was given up while it was made ready.
+            if (store.segments.by_generation(listed.generation)) |other| {
+                if (!try recovery.has_frames(slot, listed)) return;
+                store.segments.live_remove(other);
+                store.segments.segments[other].state = .ready;
+            }
+            segment.state = .closed;
             store.segments.live_add(slot);
         }
 
@@ -161,10 +158,26 @@ pub fn RecoveryType(comptime Store: type) type {
             const store = recovery.store;
             const position = try Store.Checkpoint.read(store, recovery, listed_segment);
             recovery.checkpoint = position orelse 0;
-            if (position != null) return;
+            if (position != null) return recovery.drop_unlisted();
             // Without one, every segment from the first on has to be there.
             for (store.segments.live[0..store.segments.live_count], 1..) |slot, generation| {
                 if (store.segments.segments[slot].generation != generation) return error.Damaged;
+            }
+        }
+
+        /// What was live below the checkpoint is in its list. A file that claims such a place and
+        /// is not listed was made ready once and never used.
+        fn drop_unlisted(recovery: *Recovery) OpenError!void {
+            const table = &recovery.store.segments;
+            var nth: u32 = 0;
+            while (nth < table.live_count) {
+                const segment = &table.segments[table.live[nth]];
+                if (segment.listed or segment.first_position >= recovery.checkpoint) {
+                    nth += 1;
+                } else {
+                    segment.state = .ready;
+                    table.live_remove(table.live[nth]);
+                }
             }
         }
 
@@ -175,7 +188,10 @@ pub fn RecoveryType(comptime Store: type) type {
             listed: checkpoint_zig.Listed,
         ) Store.Checkpoint.ReadError!void {
             const store = recovery.store;
-            if (store.segments.by_generation(listed.generation) != null) return;
+            if (store.segments.by_generation(listed.generation)) |slot| {
+                store.segments.segments[slot].listed = true;
+                return;
+            }
             if (listed.slot >= store.segments.segments.len) return error.Damaged;
             const segment = store.segments.at(listed.slot);
             switch (segment.state) {
@@ -194,6 +210,7 @@ pub fn RecoveryType(comptime Store: type) type {
                 else => |other| @as(io_layer.Error, @errorCast(other)),
             };
             segment.used = listed.used;
+            segment.listed = true;
         }
 
         fn says_free(recovery: *Recovery, slot: u32) bool {
@@ -386,30 +403,55 @@ pub fn RecoveryType(comptime Store: type) type {
         fn replay_all(recovery: *Recovery) OpenError!void {
             const store = recovery.store;
             const table = &store.segments;
-            var nth: u32 = 0;
-            while (nth < table.live_count) {
-                const slot = table.live[nth];
+            while (table.live_count > 0) {
+                const slot = table.live[table.live_count - 1];
                 const segment = &table.segments[slot];
-                if (segment.state != .sealed and segment.first_position >= recovery.end) {
-                    recovery.unused(slot);
-                    continue;
-                }
-                nth += 1;
-                switch (segment.state) {
+                if (segment.state == .sealed or segment.first_position < recovery.end) break;
+                // Made ready for the generation behind the last, or of a life that was cut.
+                if (segment.file) |file| store.io.close(file);
+                segment.file = null;
+                segment.state = .ready;
+                table.live_remove(slot);
+            }
+            for (table.live[0..table.live_count], 1..) |slot, nth| {
+                switch (table.segments[slot].state) {
                     .sealed => try recovery.replay_sealed(slot),
                     else => try recovery.replay_walked(slot, nth == table.live_count),
                 }
             }
         }
 
-        /// Made ready for the generation behind the last, or left over from a life that was cut.
-        fn unused(recovery: *Recovery, slot: u32) void {
+        /// The file that is ready to follow the open segment stays so. Of all others the header
+        /// must say that they are free: the generation that they claim will be another file's.
+        fn settle_ready(recovery: *Recovery) OpenError!void {
             const store = recovery.store;
-            const segment = &store.segments.segments[slot];
-            store.segments.live_remove(slot);
-            if (segment.file) |file| store.io.close(file);
-            segment.file = null;
-            segment.state = .free;
+            const open = &store.segments.segments[store.open_slot];
+            const next = recovery.find_ready(open.generation + 1, open.first_position + open.bytes);
+            for (0..store.segments.slots) |nth| {
+                const slot: u32 = @intCast(nth);
+                const segment = &store.segments.segments[slot];
+                if (segment.state != .ready) continue;
+                if (next == slot) {
+                    try recovery.open_file(slot);
+                    if (segment.file != null) {
+                        recovery.give_table(slot);
+                        store.next_slot = slot;
+                        continue;
+                    }
+                }
+                try Slots.write_free(store, slot);
+                segment.state = .free;
+            }
+        }
+
+        fn find_ready(recovery: *Recovery, generation: u32, first_position: u64) ?u32 {
+            const store = recovery.store;
+            for (store.segments.segments[0..store.segments.slots], 0..) |*segment, slot| {
+                if (segment.state != .ready or segment.generation != generation) continue;
+                if (segment.first_position != first_position) continue;
+                if (segment.bytes == store.options.segment_bytes) return @intCast(slot);
+            }
+            return null;
         }
 
         fn replay_of(recovery: *Recovery, slot: u32, scan: Scan) Replay {
@@ -553,15 +595,22 @@ pub fn RecoveryType(comptime Store: type) type {
 
         fn open_new(recovery: *Recovery, generation: u32, first_position: u64) OpenError!void {
             const store = recovery.store;
-            const slot = store.segments.first_in(.free) orelse store.segments.first_absent() orelse
+            const slot = recovery.find_ready(generation, first_position) orelse
+                store.segments.first_in(.free) orelse
+                store.segments.first_absent() orelse
                 return error.NoSpace;
             const segment = store.segments.at(slot);
-            segment.* = .none;
-            segment.state = .preparing;
-            segment.generation = generation;
-            segment.first_position = first_position;
-            segment.bytes = store.options.segment_bytes;
-            try Slots.prepare(store, slot);
+            if (segment.state == .ready) {
+                try recovery.open_file(slot);
+                if (segment.file == null) return error.Damaged;
+            } else {
+                segment.* = .none;
+                segment.state = .preparing;
+                segment.generation = generation;
+                segment.first_position = first_position;
+                segment.bytes = store.options.segment_bytes;
+                try Slots.prepare(store, slot);
+            }
             store.segments.live_add(slot);
             const start = first_position + frame.segment_header_bytes;
             if (recovery.end > start) {
@@ -570,26 +619,32 @@ pub fn RecoveryType(comptime Store: type) type {
             }
             recovery.end = @max(recovery.end, start);
             recovery.link = .{};
-            recovery.open_at(slot, @intCast(recovery.end - first_position));
+            return recovery.open_at(slot, @intCast(recovery.end - first_position));
         }
 
-        fn open_at(recovery: *Recovery, slot: u32, offset: u32) void {
+        fn give_table(recovery: *Recovery, slot: u32) void {
+            const store = recovery.store;
+            const segment = &store.segments.segments[slot];
+            if (segment.table != segments.table_none) return;
+            segment.table = store.directory.take().?;
+            _ = store.directory.assign(
+                segment.table,
+                segment.generation,
+                slot,
+                segment.first_position,
+            );
+        }
+
+        fn open_at(recovery: *Recovery, slot: u32, offset: u32) OpenError!void {
             const store = recovery.store;
             const segment = &store.segments.segments[slot];
             assert(offset >= frame.segment_header_bytes and offset % 8 == 0);
-            if (segment.table == segments.table_none) {
-                segment.table = store.directory.take().?;
-                _ = store.directory.assign(
-                    segment.table,
-                    segment.generation,
-                    slot,
-                    segment.first_position,
-                );
-            }
+            recovery.give_table(slot);
             segment.state = .open;
             segment.used = offset;
             segment.ring_cursor = 0;
             store.directory.tables[segment.table].ring_cursor = 0;
+            store.directory.tables[segment.table].boundary = offset;
             store.ring.begin(offset);
             store.open_slot = slot;
             store.link_stream = recovery.link.stream;
@@ -602,6 +657,7 @@ pub fn RecoveryType(comptime Store: type) type {
             store.writer.offset = offset;
             store.writer.proven = recovery.end;
             store.streams.collect_free();
+            return recovery.settle_ready();
         }
     };
 }

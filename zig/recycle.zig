@@ -33,6 +33,10 @@ pub fn RecycleType(comptime Store: type) type {
                 if (recycle.changes_seen == changes and recycle.checkpoints_seen == checkpoints) {
                     return false;
                 }
+                store.lock.lock();
+                const position = store.change_position;
+                store.lock.unlock();
+                if (store.durable.load(.seq_cst) < position) return false;
                 recycle.changes_seen = changes;
                 recycle.checkpoints_seen = checkpoints;
                 recycle.looking = true;
@@ -158,7 +162,9 @@ pub fn RecycleType(comptime Store: type) type {
             defer store.lock.unlock();
 
             const segment = &store.segments.segments[slot];
-            if (segment.pins > 1) {
+            // A trim that a power cut may still take has not killed anything.
+            const undone = store.durable.load(.seq_cst) < store.change_position;
+            if (undone or segment.pins > 1) {
                 store.recycle.changes_seen = std.math.maxInt(u64);
                 return false;
             }
@@ -178,26 +184,16 @@ pub fn RecycleType(comptime Store: type) type {
         fn free(store: *Store, slot: u32) io_layer.Error!void {
             const segment = &store.segments.segments[slot];
             Store.Files.forget(store, slot);
+            try Slots.write_free(store, slot);
             var buffer: Store.PathBuffer = undefined;
-            const file = try store.io.open(
-                store.path_of(&buffer, "{d:0>10}.seg", .{slot}),
-                .read_write,
-            );
-            {
-                defer store.io.close(file);
-
-                var header = Slots.header_of(store, slot, segment);
-                header.state = .free;
-                header.seal();
-                try Slots.write_header(store, file, header);
-            }
             try remove(store, store.path_of(&buffer, "{d:0>10}.dir", .{slot}));
             store.lock.lock();
             defer store.lock.unlock();
 
             segment.state = .free;
             segment.used = 0;
-            segment.freed_at = store.checkpoint.count;
+            // One that is written but not in place may list it still.
+            segment.freed_at = store.checkpoint.count + @intFromBool(store.checkpoint.pending);
             store.stats.segments_recycled += 1;
         }
 

@@ -112,8 +112,13 @@ pub const Query = struct {
 
 pub const Answer = struct {
     found: ?Found = null,
-    /// The stream is here, and every offset of it is below the one looked for.
-    all_below: bool = false,
+    /// The stream has runs here; some of them, perhaps cut, reach beyond the offset.
+    here: bool = false,
+    reaches: bool = false,
+
+    pub fn all_below(answer: *const Answer) bool {
+        return answer.here and !answer.reaches;
+    }
 };
 
 pub fn SealedType(comptime Store: type) type {
@@ -292,7 +297,6 @@ pub fn SealedType(comptime Store: type) type {
             const file = try file_header(&reader, store, slot);
             var nth = try first_header(&reader, &file, query.stream);
             var answer: Answer = .{};
-            var here = false;
             while (nth < file.headers_count) : (nth += 1) {
                 const header = (try reader.record(
                     Header,
@@ -301,9 +305,9 @@ pub fn SealedType(comptime Store: type) type {
                     nth,
                 )).*;
                 if (header.stream != query.stream) break;
-                here = true;
+                answer.here = true;
                 if (header.end <= query.offset) continue;
-                answer.all_below = false;
+                answer.reaches = true;
                 if (header.max_timestamp < query.minimum_timestamp) continue;
                 const found = try find_entry(store, &reader, &file, &header, first_position, query) orelse
                     continue;
@@ -314,8 +318,6 @@ pub fn SealedType(comptime Store: type) type {
                 // Of two that hold the offset the newer epoch counts.
                 if (found.key <= best.key) answer.found = found;
             }
-            answer.all_below = here and answer.found == null and
-                query.minimum_timestamp == std.math.minInt(i64);
             return answer;
         }
 

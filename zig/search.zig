@@ -67,7 +67,8 @@ pub fn SearchType(comptime Store: type) type {
             var at: ?arrival.Place = floor;
             while (at) |place| : (at = store.directory.next(place)) {
                 if (place.run.max_timestamp < walk.minimum_timestamp) continue;
-                if (Store.Tail.visible_end(store, stream, place) > walk.next_offset) break;
+                const key = @max(place.run.base, walk.next_offset);
+                if (Store.Tail.visible_end(store, stream, place) > key) break;
             }
             const found = at orelse return conclude(walk, stream);
             if (found.run.base > walk.next_offset) {
@@ -242,7 +243,7 @@ pub fn SearchType(comptime Store: type) type {
                 store.unpin(slot);
                 return false;
             };
-            walk.all_below = answer.all_below;
+            walk.all_below = answer.all_below();
             const found = answer.found orelse {
                 store.unpin(slot);
                 return true;

@@ -48,6 +48,8 @@ pub const Segment = struct {
     file: ?io.File,
     /// Bytes of the file that have been written at least once.
     filled: u32,
+    /// The checkpoint that the start read lists it.
+    listed: bool,
     /// Count of checkpoints when it became free.
     freed_at: u32,
     /// One live range, as the index of its stream header; all headers below are dead.
@@ -69,6 +71,7 @@ pub const Segment = struct {
         .pins = 0,
         .file = null,
         .filled = 0,
+        .listed = false,
         .freed_at = 0,
         .witness = 0,
         .witness_stream = 0,

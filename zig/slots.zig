@@ -32,6 +32,19 @@ pub fn SlotsType(comptime Store: type) type {
             try store.io.sync(file);
         }
 
+        /// The file of a segment that is no part of the log any more.
+        pub fn write_free(store: *Store, slot: u32) io_layer.Error!void {
+            var buffer: Store.PathBuffer = undefined;
+            const path = store.path_of(&buffer, "{d:0>10}.seg", .{slot});
+            const file = try store.io.open(path, .read_write);
+            defer store.io.close(file);
+
+            var header = header_of(store, slot, &store.segments.segments[slot]);
+            header.state = .free;
+            header.seal();
+            try write_header(store, file, header);
+        }
+
         pub const Judged = union(enum) { good: frame.SegmentHeader, empty, newer, bad };
 
         /// The newer of the two copies; one that is bad does not count against the other.

@@ -149,6 +149,8 @@ pub fn StoreType(comptime IO: type) type {
         reserve_file: Reserve,
         /// Trims, cuts and deletions so far: the recycler looks again when it moved.
         changes: std.atomic.Value(u64),
+        /// Position behind the newest of them. The store's lock guards it.
+        change_position: u64,
         /// The tail that the start found.
         recovered_end: u64,
         files: Files,
@@ -255,6 +257,7 @@ pub fn StoreType(comptime IO: type) type {
             store.fill = .{};
             store.reserve_file = .{};
             store.changes = .init(0);
+            store.change_position = 0;
             store.recovered_end = 0;
             store.snapshots = .{};
         }

@@ -73,6 +73,7 @@ const Node = struct {
     fn open(place: *const Place) !Node {
         const dirs = try memory.reserve(DataDir, 1);
         dirs[0].io = .{};
+        dirs[0].threads = true;
         var node: Node = .{ .dir = &dirs[0], .opened = .{} };
         try testing.expectEqual(.ok, node.dir.open(place.path(), &options, &node.opened));
         return node;

@@ -6,6 +6,8 @@ const assert = std.debug.assert;
 const memory = @import("memory.zig");
 
 pub const link_none: u32 = std.math.maxInt(u32);
+pub const base_none: i64 = -1;
+pub const base_unknown: i64 = -2;
 
 pub const Flags = packed struct(u32) {
     used: bool = false,
@@ -36,8 +38,9 @@ pub const Stream = extern struct {
     high_watermark: i64,
     /// Bytes of its frames at or above the log start.
     bytes: u64,
+    /// No frame has a higher one; -1 none.
     max_timestamp: i64,
-    /// Base offset of the batch that holds it; -1 none.
+    /// Base offset of the batch that holds it, or `base_none`, or `base_unknown`.
     max_timestamp_base: i64,
     /// Base offset of the first frame of `epoch`.
     epoch_start: i64,
@@ -99,8 +102,7 @@ pub const Stream = extern struct {
         stream.end = @max(stream.end, offset);
         stream.high_watermark = @max(stream.high_watermark, offset);
         stream.set("bytes_stale", true);
-        if (stream.max_timestamp_base < offset) stream.max_timestamp_base = -1;
-        if (stream.max_timestamp_base < 0) stream.max_timestamp = -1;
+        if (stream.max_timestamp_base < offset) stream.forget_timestamp();
     }
 
     /// Frames of `epoch` at or above `offset` are gone. The end moves when no newer epoch holds
@@ -112,9 +114,16 @@ pub const Stream = extern struct {
         stream.high_watermark = @min(stream.high_watermark, stream.end);
         if (offset <= stream.epoch_start) stream.set("epoch_vacant", true);
         stream.set("bytes_stale", true);
-        if (stream.max_timestamp_base >= offset) {
-            stream.max_timestamp_base = -1;
+        if (stream.max_timestamp_base >= offset) stream.forget_timestamp();
+    }
+
+    /// The batch that held it is gone; which of the others does, only a pass over them tells.
+    fn forget_timestamp(stream: *Stream) void {
+        if (stream.log_start >= stream.end) {
             stream.max_timestamp = -1;
+            stream.max_timestamp_base = base_none;
+        } else if (stream.max_timestamp_base != base_none) {
+            stream.max_timestamp_base = base_unknown;
         }
     }
 };
@@ -239,7 +248,7 @@ pub const Table = struct {
             .high_watermark = 0,
             .bytes = 0,
             .max_timestamp = -1,
-            .max_timestamp_base = -1,
+            .max_timestamp_base = base_none,
             .epoch_start = 0,
             .retention_ms = -1,
             .retention_bytes = -1,

@@ -17,6 +17,7 @@ test {
     _ = @import("lz4_fuzz.zig");
     _ = @import("matches.zig");
     _ = @import("memory.zig");
+    _ = @import("model_test.zig");
     _ = @import("segments.zig");
     _ = @import("slots.zig");
     _ = @import("snappy.zig");

@@ -273,6 +273,8 @@ pub fn WalkType(comptime Store: type) type {
             if (table.ring_cursor) |start| {
                 piece.in_ring = store.ring.holds(start + first.run.position);
             }
+            const written = store.written.load(.acquire);
+            assert(piece.in_ring or piece.first_position + piece.offset + piece.length <= written);
             const plain = !stream.flag().unordered and stream.cuts == streams.link_none;
             if (!piece.in_ring and plain) walk.join_runs(&piece, first);
             walk.piece = piece;
@@ -341,24 +343,40 @@ pub fn WalkType(comptime Store: type) type {
         /// The highest timestamp of the stream's visible frames; null: none, or a fault.
         pub fn highest_timestamp(walk: *Walk) ?i64 {
             const store = walk.store;
-            {
+            const end = blk: {
                 store.lock.lock();
                 defer store.lock.unlock();
 
                 const stream = store.streams.get(walk.want.stream) orelse return null;
-                if (stream.max_timestamp_base >= 0 and stream.max_timestamp_base < walk.want.limit) {
-                    return stream.max_timestamp;
-                }
-            }
-            // A trim or a cut took the frame that held it, or it lies beyond the limit.
+                const base = stream.max_timestamp_base;
+                if (base >= 0 and base < walk.want.limit) return stream.max_timestamp;
+                break :blk stream.end;
+            };
+            // A trim or a cut took the batch that held it, or it lies beyond the limit.
             var highest: ?i64 = null;
+            var highest_base: i64 = 0;
             while (walk.next()) |found| {
                 const timestamp = frame.Batch.max_timestamp(found.payload);
-                highest = @max(highest orelse timestamp, timestamp);
+                if (highest != null and timestamp <= highest.?) continue;
+                highest = timestamp;
+                highest_base = found.header.base;
             }
             if (walk.outcome == .damaged or walk.outcome == .fault) return null;
-            if (highest != null) walk.restart();
-            return highest;
+            const timestamp = highest orelse return null;
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (store.streams.get(walk.want.stream)) |stream| {
+                // Nothing came or went meanwhile: the next look-up need not search.
+                const same = stream.end == end and stream.log_start <= highest_base;
+                if (same and walk.want.limit >= end and
+                    stream.max_timestamp_base == streams.base_unknown)
+                {
+                    stream.max_timestamp = timestamp;
+                    stream.max_timestamp_base = highest_base;
+                }
+            }
+            return timestamp;
         }
     };
 }
