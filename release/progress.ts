@@ -4,7 +4,7 @@
 import { dirname, resolve } from "node:path";
 
 export const root = resolve(dirname(Bun.fileURLToPath(import.meta.url)), "..");
-const heartbeatMs = 10_000;
+const heartbeatMs = 15_000;
 
 /** Something that a person must mend; the message says what and how. */
 export class SetupError extends Error {
