@@ -10,6 +10,7 @@ test {
     _ = @import("crc32c.zig");
     _ = @import("cuts.zig");
     _ = @import("damage.zig");
+    _ = @import("fault_test.zig");
     _ = @import("frame.zig");
     _ = @import("fuzz.zig");
     _ = @import("io.zig");
