@@ -133,7 +133,9 @@ async function readPartition(
       return { logStart, highWatermark: found.highWatermark, records };
     }
     for (const batch of batches) {
-      if (batch.crcHolds) records.push(...readRecords(batch));
+      // A trim may end inside a batch, which is then served whole.
+      const visible = (record: StoredRecord): boolean => record.offset >= logStart;
+      if (batch.crcHolds) records.push(...readRecords(batch).filter(visible));
       else verdict.fault("wrong", `${topic}/${index} batch at ${batch.baseOffset}: checksum`);
     }
     position = last.lastOffset + 1;
