@@ -147,6 +147,12 @@ function refuse(result: PartitionResult, code: number, message: string | null): 
   result.errorMessage = message;
 }
 
+/** The "no" of a check. */
+function refused(result: PartitionResult, code: number, message: string | null): false {
+  refuse(result, code, message);
+  return false;
+}
+
 /** Checks that come before the log: presence, magic, codec by version, acks, internal topics. */
 function judgeRequest(
   pending: PendingProduce,
@@ -158,58 +164,54 @@ function judgeRequest(
 ): boolean {
   const { request, version } = pending;
   if (records === null || records.byteLength === 0) {
-    refuse(
+    return refused(
       result,
       ErrorCode.INVALID_RECORD,
       "a produce request needs exactly one record batch per partition",
     );
-    return false;
   }
   const flaws = facts[at + Fact.flaws] ?? 0;
   const attributes = facts[at + Fact.attributes] ?? 0;
   if ((flaws & Flaw.magic) !== 0) {
-    refuse(result, ErrorCode.INVALID_RECORD, "only record batches of magic 2 are accepted");
-    return false;
+    return refused(result, ErrorCode.INVALID_RECORD, "only record batches of magic 2 are accepted");
   }
   if ((flaws & Flaw.severalBatches) !== 0) {
-    refuse(
+    return refused(
       result,
       ErrorCode.INVALID_RECORD,
       "a produce request needs exactly one record batch per partition",
     );
-    return false;
   }
   if ((attributes & Attribute.codecMask) === Codec.zstd && version < zstdSince) {
-    refuse(result, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Produce v7 or newer");
-    return false;
+    return refused(
+      result,
+      ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
+      "zstd needs Produce v7 or newer",
+    );
   }
   if ((attributes & Attribute.transactional) !== 0) {
     const code =
       request.transactionalId === null
         ? ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
         : ErrorCode.INVALID_TXN_STATE;
-    refuse(result, code, "the partition is not part of a transaction");
-    return false;
+    return refused(result, code, "the partition is not part of a transaction");
   }
   if (request.acks !== -1 && request.acks !== 0 && request.acks !== 1) {
-    refuse(result, ErrorCode.INVALID_REQUIRED_ACKS, null);
-    return false;
+    return refused(result, ErrorCode.INVALID_REQUIRED_ACKS, null);
   }
   if (topic.internal) {
-    refuse(
+    return refused(
       result,
       ErrorCode.INVALID_TOPIC_EXCEPTION,
       "internal topics are written by the node itself",
     );
-    return false;
   }
   if (request.acks === -1 && topic.minInsyncReplicas > 1) {
-    refuse(
+    return refused(
       result,
       ErrorCode.NOT_ENOUGH_REPLICAS,
       "min.insync.replicas asks for more copies than there are nodes",
     );
-    return false;
   }
   return true;
 }
@@ -229,40 +231,32 @@ function judgeBatch(
   const count = facts[at + Fact.recordsCount] ?? 0;
   const invalid = ErrorCode.INVALID_RECORD;
   if ((flaws & Flaw.size) !== 0) {
-    refuse(result, ErrorCode.CORRUPT_MESSAGE, "the length of the record batch is wrong");
-    return false;
+    return refused(result, ErrorCode.CORRUPT_MESSAGE, "the length of the record batch is wrong");
   }
   if ((facts[at + Fact.baseOffset] ?? 0) !== 0 && (flaws & Flaw.crc) === 0) {
-    refuse(result, invalid, "the base offset of a produced batch is 0");
-    return false;
+    return refused(result, invalid, "the base offset of a produced batch is 0");
   }
   if (bytes > topic.maxMessageBytes) {
-    refuse(
+    return refused(
       result,
       ErrorCode.MESSAGE_TOO_LARGE,
       `the record batch is larger than max.message.bytes (${topic.maxMessageBytes})`,
     );
-    return false;
   }
   if ((flaws & Flaw.crc) !== 0) {
-    refuse(result, ErrorCode.CORRUPT_MESSAGE, "the CRC-32C of the record batch is wrong");
-    return false;
+    return refused(result, ErrorCode.CORRUPT_MESSAGE, "the CRC-32C of the record batch is wrong");
   }
   if ((attributes & Attribute.codecMask) > Codec.zstd) {
-    refuse(result, invalid, "unknown compression codec");
-    return false;
+    return refused(result, invalid, "unknown compression codec");
   }
   if (count <= 0 || (facts[at + Fact.lastOffsetDelta] ?? 0) !== count - 1) {
-    refuse(result, invalid, "record count and last offset delta disagree");
-    return false;
+    return refused(result, invalid, "record count and last offset delta disagree");
   }
   if ((attributes & Attribute.control) !== 0) {
-    refuse(result, invalid, "clients may not write control batches");
-    return false;
+    return refused(result, invalid, "clients may not write control batches");
   }
   if ((facts[at + Fact.producerId] ?? -1) >= 0 && (facts[at + Fact.baseSequence] ?? -1) < 0) {
-    refuse(result, invalid, "a batch with a producer id needs a base sequence");
-    return false;
+    return refused(result, invalid, "a batch with a producer id needs a base sequence");
   }
   return judgeRecords(broker, topic, result, batch, facts, at);
 }
@@ -285,20 +279,18 @@ function judgeRecords(
     return false;
   }
   if ((attributes & Attribute.logAppendTime) !== 0) {
-    refuse(
+    return refused(
       result,
       ErrorCode.INVALID_TIMESTAMP,
       "a producer may not set the timestamp type LogAppendTime",
     );
-    return false;
   }
   if ((flaws & Flaw.unsafeInt64) !== 0) {
-    refuse(
+    return refused(
       result,
       ErrorCode.INVALID_TIMESTAMP,
       "a timestamp or producer id is outside the range of the node",
     );
-    return false;
   }
   const keyless = facts[at + Fact.firstWithoutKey] ?? -1;
   if (topic.compacts && keyless >= 0) {
@@ -312,20 +304,18 @@ function judgeRecords(
     return false;
   }
   if (!topic.logAppendTime && !timestampsInRange(broker, topic, facts, at)) {
-    refuse(
+    return refused(
       result,
       ErrorCode.INVALID_TIMESTAMP,
       "a timestamp is outside message.timestamp.before.max.ms or after.max.ms",
     );
-    return false;
   }
   if ((facts[at + Fact.bytes] ?? 0) > topic.segmentBytes) {
-    refuse(
+    return refused(
       result,
       ErrorCode.RECORD_LIST_TOO_LARGE,
       "the record batch is larger than segment.bytes",
     );
-    return false;
   }
   return true;
 }
