@@ -17,7 +17,7 @@ const memory = @import("memory.zig");
 const Status = @import("status.zig").Status;
 
 const DataDir = data_dir.DataDirType(faulty.Faulty);
-const Store = DataDir.Store;
+pub const Store = DataDir.Store;
 
 const segment_bytes = 64 << 10;
 
@@ -409,6 +409,47 @@ pub const Model = struct {
         }
     }
 
+    /// Everything is right but for at most `lost_max` batches, whose offsets answer damage.
+    pub fn check_damaged(model: *Model, lost_max: u32) !void {
+        var lost: u32 = 0;
+        for (&model.streams) |*stream| {
+            if (!stream.live) continue;
+            var entry: abi.StreamEntry = undefined;
+            try testing.expectEqual(.ok, model.log().stream_read(stream.id, &entry));
+            try testing.expectEqual(@as(f64, @floatFromInt(stream.log_start)), entry.log_start);
+            try testing.expectEqual(@as(f64, @floatFromInt(stream.end)), entry.end);
+            var offset = stream.log_start;
+            while (offset < stream.end) {
+                var bytes: [20 << 10]u8 = undefined;
+                const got = try model.read(stream, offset, &bytes);
+                const want = model.expected(stream, offset);
+                if (got.status == .damaged) {
+                    const unbounded = lost_max == std.math.maxInt(u32);
+                    const frame = want orelse {
+                        if (unbounded) break;
+                        return error.DamageWhereNothingWas;
+                    };
+                    lost += 1;
+                    const frame_end = frame.op.base + frame.op.count;
+                    if (got.next > frame_end and !unbounded) {
+                        model.dump(stream, offset);
+                        return error.DamageTooWide;
+                    }
+                    offset = frame_end;
+                    continue;
+                }
+                if (want == null) {
+                    try testing.expectEqual(.absent, got.status);
+                    break;
+                }
+                if (got.status != .ok) model.dump(stream, offset);
+                try testing.expectEqual(.ok, got.status);
+                offset = try model.compare(stream, offset, bytes[0..got.bytes]);
+            }
+        }
+        try testing.expect(lost <= lost_max);
+    }
+
     fn check_one(model: *Model) !void {
         const random = model.prng.random();
         const stream = &model.streams[random.uintLessThan(usize, streams_max)];
@@ -475,7 +516,7 @@ pub const Model = struct {
         }
     }
 
-    const Got = struct { status: Status, bytes: u32 };
+    const Got = struct { status: Status, bytes: u32, next: i64 };
 
     fn read(model: *Model, stream: *Stream, offset: i64, bytes: []u8) !Got {
         const random = model.prng.random();
@@ -490,10 +531,18 @@ pub const Model = struct {
         };
         if (random.uintLessThan(u8, 4) > 0) {
             const status = Store.Tail.read(store, want, bytes, &result);
-            if (status != .cold) return .{ .status = status, .bytes = result.bytes };
+            if (status != .cold) return .{
+                .status = status,
+                .bytes = result.bytes,
+                .next = @trunc(result.next_offset),
+            };
         }
         const answer = try model.later(.read, want, .timestamp, 0, bytes);
-        return .{ .status = @fromBackingInt(answer.status), .bytes = answer.bytes };
+        return .{
+            .status = @fromBackingInt(answer.status),
+            .bytes = answer.bytes,
+            .next = @trunc(answer.next_offset),
+        };
     }
 
     fn later(
@@ -640,7 +689,7 @@ pub fn run(seed: u64, lives: u32, steps: u32) !void {
 }
 
 /// `PYRALOG_SEEDS=first:count` runs others than the ones that every run takes.
-fn seeds(first: u64, count: u64) [2]u64 {
+pub fn seeds(first: u64, count: u64) [2]u64 {
     const text = std.mem.span(std.c.getenv("PYRALOG_SEEDS") orelse return .{ first, first + count });
     var parts = std.mem.splitScalar(u8, text, ':');
     const start = std.fmt.parseInt(u64, parts.first(), 10) catch return .{ first, first + count };

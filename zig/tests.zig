@@ -19,6 +19,7 @@ test {
     _ = @import("matches.zig");
     _ = @import("memory.zig");
     _ = @import("model_test.zig");
+    _ = @import("rot_test.zig");
     _ = @import("segments.zig");
     _ = @import("slots.zig");
     _ = @import("snappy.zig");

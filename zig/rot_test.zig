@@ -1,0 +1,117 @@
+//! Rot: one bit of a file changes, while the store is closed or while it is open. Of a single bit
+//! at most one batch is lost, and the answer for its offsets is damage: never other bytes, never
+//! "nothing stored". Everything else reads as before.
+
+const std = @import("std");
+const testing = std.testing;
+const model_test = @import("model_test.zig");
+const Model = model_test.Model;
+
+const Chosen = struct { path: []const u8, position: u64, bit: u3 };
+
+/// A bit that means something: of a file that the store reads, within what it wrote there.
+fn choose(model: *Model, random: std.Random) !?Chosen {
+    var total: u64 = 0;
+    for (model.disk.names.now.items) |name| total += weight(&name);
+    if (total == 0) return null;
+    var at = random.uintLessThan(u64, total);
+    for (model.disk.names.now.items) |name| {
+        const bytes = weight(&name);
+        if (at >= bytes) {
+            at -= bytes;
+            continue;
+        }
+        const path = try testing.allocator.dupe(u8, name.path);
+        return .{ .path = path, .position = at, .bit = random.int(u3) };
+    }
+    unreachable;
+}
+
+fn weight(name: anytype) u64 {
+    const inode = name.inode orelse return 0;
+    for ([_][]const u8{ ".new", "LOCK", "reserve" }) |other| {
+        if (std.mem.endsWith(u8, name.path, other)) return 0;
+    }
+    // Behind the last block that was ever written there are zeros that nobody reads.
+    var blocks = inode.blocks.items.len;
+    while (blocks > 0 and inode.blocks.items[blocks - 1].now == null) blocks -= 1;
+    return @min(inode.size_now, blocks * 4096);
+}
+
+fn build(model: *Model, seed: u64, steps: u32) !void {
+    try model.init(seed);
+    errdefer model.deinit();
+
+    try testing.expectEqual(.ok, model.start());
+    try model.begin();
+    for (0..steps) |_| try model.step();
+}
+
+/// Directories that were found damaged are built again in the background.
+fn settle(model: *Model) void {
+    for (0..40) |_| {
+        _ = model_test.Store.Writer.step(&model.dir.log);
+        _ = model_test.Store.Settler.step(&model.dir.log);
+        model.disk.clock_ns += std.time.ns_per_ms;
+    }
+}
+
+/// A sorted directory that cannot be read answers damage for all that it speaks of, until it is
+/// built again.
+fn check_before_rebuild(model: *Model, path: []const u8) !void {
+    const lost_max: u32 = if (std.mem.endsWith(u8, path, ".dir")) std.math.maxInt(u32) else 1;
+    try model.check_damaged(lost_max);
+}
+
+fn rot_closed(seed: u64) !void {
+    var model: Model = undefined;
+    try build(&model, seed, 150);
+    defer model.deinit();
+
+    var random = std.Random.DefaultPrng.init(seed ^ 0xb17);
+    try testing.expectEqual(.ok, model.dir.close(true));
+    model.open = false;
+    const chosen = try choose(&model, random.random()) orelse return;
+    defer testing.allocator.free(chosen.path);
+
+    errdefer std.debug.print("seed {d} {s} position {d} bit {d}\n", .{
+        seed, chosen.path, chosen.position, chosen.bit,
+    });
+    model.disk.flip_bit(chosen.path, chosen.position, chosen.bit);
+    try testing.expectEqual(.ok, model.start());
+    try check_before_rebuild(&model, chosen.path);
+    settle(&model);
+    try model.check_damaged(1);
+    // What was found is known over another start.
+    try testing.expectEqual(.ok, model.dir.close(true));
+    try testing.expectEqual(.ok, model.start());
+    try model.check_damaged(1);
+}
+
+fn rot_open(seed: u64) !void {
+    var model: Model = undefined;
+    try build(&model, seed, 200);
+    defer model.deinit();
+
+    var random = std.Random.DefaultPrng.init(seed ^ 0xb17);
+    const chosen = try choose(&model, random.random()) orelse return;
+    defer testing.allocator.free(chosen.path);
+
+    errdefer std.debug.print("seed {d} {s} position {d} bit {d}\n", .{
+        seed, chosen.path, chosen.position, chosen.bit,
+    });
+    model.disk.flip_bit(chosen.path, chosen.position, chosen.bit);
+    try check_before_rebuild(&model, chosen.path);
+    settle(&model);
+    try model.check_damaged(1);
+}
+
+test "rot: a bit of a closed store costs at most one batch (seeds 0 to 149)" {
+    const range = model_test.seeds(0, 150);
+    for (range[0]..range[1]) |seed| try rot_closed(seed);
+}
+
+test "rot: a bit of an open store costs at most one batch (seeds 0 to 149)" {
+    const range = model_test.seeds(0, 150);
+    for (range[0]..range[1]) |seed| try rot_open(seed);
+}
