@@ -239,13 +239,16 @@ const Cursor = struct {
     /// Zig-zag, at most 5 bytes for 32 bits and 10 for 64. A form longer than its value needs is
     /// taken, as Kafka takes it; bits beyond the width are not.
     inline fn varint(cursor: *Cursor, comptime T: type) Malformed!T {
-        if (cursor.at == cursor.bytes.len) return error.Malformed;
-        const first = cursor.bytes[cursor.at];
-        if (first < 0x80) {
+        // Nearly all are one or two bytes long: sizes below 8 KiB, deltas of a few seconds.
+        const rest = cursor.bytes[cursor.at..];
+        if (rest.len < 2) return cursor.varint_long(T);
+        if (rest[0] < 0x80) {
             cursor.at += 1;
-            return zigzag(T, first);
+            return zigzag(T, rest[0]);
         }
-        return cursor.varint_long(T);
+        if (rest[1] >= 0x80) return cursor.varint_long(T);
+        cursor.at += 2;
+        return zigzag(T, @as(u16, rest[1]) << 7 | (rest[0] & 0x7f));
     }
 
     fn varint_long(cursor: *Cursor, comptime T: type) Malformed!T {
