@@ -105,6 +105,12 @@ class Member {
     }
   }
 
+  /** Throws when the process ended by itself. */
+  check(): void {
+    const exit = this.#child.exitCode;
+    if (exit !== null) throw new Error(`a member ended with exit code ${exit}:\n${this.#said}`);
+  }
+
   /** Leaves the group in order: what it printed is committed. */
   async leave(): Promise<void> {
     this.#child.kill("SIGINT");
@@ -114,13 +120,15 @@ class Member {
   }
 }
 
-async function whenCommitted(group: string, topic: string): Promise<void> {
+/** `alive` throws when nobody is left to commit. */
+async function whenCommitted(group: string, topic: string, alive: () => void): Promise<void> {
   const connection = await Connection.open(server.address);
   const indexes = Array.from({ length: partitions }, (_, index) => index);
   try {
     await until(
       "the group has committed everything",
       async () => {
+        alive();
         const { commits } = await offsetFetch(connection, group, topic, indexes);
         for (const index of indexes) {
           const end = await listOffset(connection, topic, index, latest);
@@ -139,11 +147,13 @@ async function whenCommitted(group: string, topic: string): Promise<void> {
 async function expectShared(group: string, topic: string, lines: LineFile): Promise<void> {
   const judge = new LineJudge(lines);
   const members = [new Member(group, topic, judge), new Member(group, topic, judge)];
-  await until("both members have their half", () =>
-    members.every((member) => member.assigned === partitions / 2),
-  );
+  const alive = (): void => members.forEach((member) => member.check());
+  await until("both members have their half", () => {
+    alive();
+    return members.every((member) => member.assigned === partitions / 2);
+  });
   await write(topic, "lz4", lines);
-  await whenCommitted(group, topic);
+  await whenCommitted(group, topic, alive);
   await Promise.all(members.map((member) => member.leave()));
   expect(judge.complaints()).toEqual([]);
   for (const member of members) expect(member.lines).toBeGreaterThan(0);
