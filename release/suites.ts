@@ -92,7 +92,10 @@ export const suites: readonly Suite[] = [
     native: true,
   }),
   suite("vectors", "bytes of other encoders", "tests", below("test/conformance/vectors")),
-  suite("clients", "real clients", "tests", below("test/conformance/clients"), native),
+  suite("clients", "real clients", "tests", below("test/conformance/clients"), {
+    ...native,
+    limitMinutes: 20,
+  }),
   suite("librdkafka", "librdkafka's suite", "tests", below("test/conformance/librdkafka"), {
     limitMinutes: 20,
   }),
