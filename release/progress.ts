@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 
 export const root = resolve(dirname(Bun.fileURLToPath(import.meta.url)), "..");
 const heartbeatMs = 15_000;
+const drainMsMax = 5_000;
 
 /** Something that a person must mend; the message says what and how. */
 export class SetupError extends Error {
@@ -111,7 +112,8 @@ export async function run(
   await child.exited;
   clearTimeout(limit);
   killGroup(child.pid, "SIGKILL");
-  await drained;
+  // A grandchild that left the group may hold the pipes open for ever.
+  await Promise.race([drained, Bun.sleep(drainMsMax)]);
   unwatch(child.pid);
   const signal = child.signalCode === null ? null : String(child.signalCode);
   return { exitCode: child.exitCode, signal, text: pieces.join(""), timedOut };

@@ -46,8 +46,8 @@ export function checkBun(): void {
 
 /**
  * Packages exactly as the lock file says, without their install scripts. The only one whose script
- * matters is Bun's own: without it `node_modules/.bin/bun` is a stub that stops every later
- * `bun run`, so it is run by name.
+ * matters is Bun's own: without it `node_modules/.bin/bun` is a text that says so and stops every
+ * later `bun run`; so it is run by name.
  */
 async function installPackages(): Promise<void> {
   const stamp = join(root, "node_modules", ".pyralog-installed");
@@ -59,8 +59,8 @@ async function installPackages(): Promise<void> {
   const install = ["install", "--frozen-lockfile", "--ignore-scripts", "--no-progress"];
   await checked([process.execPath, ...install], "installing packages");
   const local = join(root, "node_modules", "bun", "bin", "bun.exe");
-  const stubBytesMax = 1_000_000;
-  if (existsSync(local) && statSync(local).size < stubBytesMax) {
+  const textBytesMax = 1_000_000;
+  if (existsSync(local) && statSync(local).size < textBytesMax) {
     const script = join(root, "node_modules", "bun", "install.js");
     await checked([process.execPath, script], "completing the Bun package");
   }
