@@ -347,6 +347,7 @@ function settingsOf(config: Config, version: string, opened: Opened): Settings {
     clusterId: opened.clusterId,
     version,
     starts: opened.starts,
+    segmentBytes: config.storage.segment_max_size,
     durability: config.replication.durability,
     replicationFactor: config.replication.replication_factor,
     writeQuorum: config.replication.write_quorum,

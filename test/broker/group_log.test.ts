@@ -12,6 +12,7 @@ import {
   groupBatchBytes,
   groupLoadBytes,
   groupLogGrowthMax,
+  groupLogSegmentsMax,
   groupMetadataBytesMax,
   groupRequestsParkedMax,
 } from "../../src/core/base/limits.ts";
@@ -213,6 +214,26 @@ describe("broker: the log of a shard", () => {
     },
     longMs,
   );
+
+  test("broker: live records are appended again when the node's log has left them far behind", () => {
+    const node = started();
+    const { memberId, generationId } = joined(node);
+    commit(node, 9, 33, { memberId, generationIdOrMemberEpoch: generationId });
+    const slot = shardSlot(node);
+    const { broker } = node.node;
+    const before = broker.partitions.endOf(slot) as number;
+    // What other partitions would have written: the counter is all that the shard looks at.
+    broker.appendedBytes += (groupLogSegmentsMax - 1) * broker.settings.segmentBytes;
+    for (let i = 0; i < 5; i += 1) node.tick(10);
+    expect(broker.partitions.logStartOf(slot) as number).toBe(0);
+    broker.appendedBytes += 2 * broker.settings.segmentBytes;
+    for (let i = 0; i < 5; i += 1) node.tick(10);
+    expect(broker.partitions.logStartOf(slot) as number).toBe(before);
+    const again = node.powerCut();
+    find(again);
+    expect(committed(again, "g", "t", 0) as number).toBe(33);
+    expect(describeGroup(again)).toMatchObject({ groupState: "Stable", members: [{ memberId }] });
+  });
 
   test("broker: the topic of the groups cannot be created: the coordinator is not available, and is looked for anew", () => {
     const node = new OneNode({ "offsets.topic.replication.factor": "3" });

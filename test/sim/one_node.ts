@@ -63,6 +63,7 @@ export class OneNode implements Effects {
       clusterId: "AAAAAAAAAAAAAAAAAAAAAQ",
       version: "0.0.0-test",
       starts,
+      segmentBytes: 64 * 1024 * 1024,
       durability: "fsync",
       replicationFactor: 1,
       writeQuorum: 1,

@@ -97,5 +97,7 @@ assert(
   groupMetadataBytesMax + groupBatchBytes < batchBytesMax,
   "a group's metadata fits in a batch",
 );
+/** Segments that a shard of groups may hold back before its live records are appended again. */
+export const groupLogSegmentsMax = 4;
 /** Records that one refusal names. */
 export const recordErrorsMax = 10_000;

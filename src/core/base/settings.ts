@@ -10,6 +10,8 @@ export interface Settings {
   readonly version: string;
   /** Count of starts of the data directory: which life of the node this is. */
   readonly starts: number;
+  /** Size of a segment of the node's log. */
+  readonly segmentBytes: number;
   /** Durability of topics that do not set their own. */
   readonly durability: "fsync" | "os";
   readonly replicationFactor: number;

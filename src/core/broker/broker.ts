@@ -104,6 +104,8 @@ export class Broker {
   wall = 0;
   /** False while the disk is full or failed: nothing is appended. */
   takesWrites = true;
+  /** Bytes that this process has appended to the log of the node, frames included. */
+  appendedBytes = 0;
 
   #effects: Effects | null = null;
   #credit = 0;
@@ -226,6 +228,7 @@ export class Broker {
     const partitions = this.partitions;
     const base = partitions.assign(slot, count, batch.byteLength, maxTimestamp);
     this.#credit -= batch.byteLength + frameOverheadBytes;
+    this.appendedBytes += batch.byteLength + frameOverheadBytes;
     const ticket = this.effects.append(
       slot,
       partitions.epochOf(slot),

@@ -18,6 +18,7 @@ import {
   groupBatchBytes,
   groupLoadBytes,
   groupLogGrowthMax,
+  groupLogSegmentsMax,
   groupRequestsParkedMax,
 } from "../base/limits.ts";
 import type { ReadOutcome } from "../base/node_contract.ts";
@@ -103,6 +104,8 @@ export class GroupLog {
   /** Bytes since the last rewrite began, and bytes that the rewrite took. */
   #grown = 0;
   #liveBytes = 0;
+  /** Bytes of the node's log when the last rewrite began, or the load. */
+  #rewrittenAt = 0;
   #rewrite: Rewrite | null = null;
 
   constructor(
@@ -290,6 +293,7 @@ export class GroupLog {
     this.#position = partitions.logStartOf(this.#slot);
     this.#grown = 0;
     this.#liveBytes = 0;
+    this.#rewrittenAt = this.#broker.appendedBytes;
     this.#readOn(life, new Shard(this.#settings(), this.#random, subscribedTopics));
   }
 
@@ -373,16 +377,29 @@ export class GroupLog {
   }
 
   /**
-   * The log has grown by more than the limit, and by more than what is alive: the live records are
-   * appended again, some per tick, and then everything below them is dead.
+   * True when the shard's own log has grown by more than the limit and by more than what is alive;
+   * or when the log of the node has moved on so far that a few live records hold back segments that
+   * nobody else needs.
+   */
+  get #rewriteDue(): boolean {
+    if (this.#grown > Math.max(groupLogGrowthMax, this.#liveBytes)) return true;
+    const { appendedBytes, partitions, settings } = this.#broker;
+    const moved = appendedBytes - this.#rewrittenAt;
+    if (moved <= groupLogSegmentsMax * settings.segmentBytes) return false;
+    return partitions.endOf(this.#slot) > partitions.logStartOf(this.#slot);
+  }
+
+  /**
+   * The live records are appended again, some per tick, and then everything below them is dead.
    */
   #rewriteOn(shard: Shard): void {
     if (this.#staged < this.#appends.length || this.#appends.length > groupAppendsMax / 2) return;
     if (this.#rewrite === null) {
-      if (this.#grown <= Math.max(groupLogGrowthMax, this.#liveBytes)) return;
+      if (!this.#rewriteDue) return;
       const from = this.#broker.partitions.endOf(this.#slot);
       this.#rewrite = { from, records: shard.liveRecords(), bytes: 0, complete: false };
       this.#grown = 0;
+      this.#rewrittenAt = this.#broker.appendedBytes;
     }
     const rewrite = this.#rewrite;
     if (rewrite.complete) return;

@@ -12,6 +12,7 @@ export const trialSettings: Settings = {
   nodeId: nodeId(1),
   clusterId: "AAAAAAAAAAAAAAAAAAAAAQ",
   starts: 1,
+  segmentBytes: 64 * 1024 * 1024,
   version: "0.0.0-test",
   durability: "fsync",
   replicationFactor: 1,

@@ -27,6 +27,7 @@ const settings: Settings = {
   nodeId: nodeId(1),
   clusterId: "AAAAAAAAAAAAAAAAAAAAAQ",
   starts: 1,
+  segmentBytes: 64 * 1024 * 1024,
   version: "0.0.0-test",
   durability: "fsync",
   replicationFactor: 1,
