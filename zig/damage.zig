@@ -43,11 +43,13 @@ pub const Table = struct {
         return true;
     }
 
-    /// A range that may hold offsets of the stream from `first` up to `end`.
-    pub fn covers(table: *const Table, stream: u32, first: i64, end: i64) ?Range {
+    /// A range that may hold offsets of the stream from `first` up to `end`. What lay before and
+    /// behind bounds it only while the stream's frames came in order.
+    pub fn covers(table: *const Table, stream: u32, first: i64, end: i64, ordered: bool) ?Range {
         for (table.ranges[0..table.count]) |range| {
             if (range.stream == 0) return range;
             if (range.stream != stream) continue;
+            if (!ordered) return range;
             if (range.first_offset < end and range.end_offset > first) return range;
         }
         return null;
@@ -57,7 +59,7 @@ pub const Table = struct {
     pub fn bound(table: *Table, stream: u32, base: i64) void {
         for (table.ranges[0..table.count]) |*range| {
             if (range.stream != stream or range.end_offset != end_unknown) continue;
-            range.end_offset = @max(base, range.first_offset);
+            if (base >= range.first_offset) range.end_offset = base;
         }
     }
 
@@ -106,19 +108,20 @@ test "damage: a gap is covered for its stream, or for all when nobody knows" {
     try testing.expect(table.add(range));
     try testing.expect(table.add(range));
     try testing.expectEqual(1, table.count);
-    try testing.expect(table.covers(7, 500, 600) != null);
-    try testing.expect(table.covers(8, 500, 600) == null);
+    try testing.expect(table.covers(7, 500, 600, true) != null);
+    try testing.expect(table.covers(8, 500, 600, true) == null);
     table.bound(7, 20);
-    try testing.expect(table.covers(7, 20, 600) == null);
-    try testing.expect(table.covers(7, 19, 600) != null);
+    try testing.expect(table.covers(7, 20, 600, true) == null);
+    try testing.expect(table.covers(7, 20, 600, false) != null);
+    try testing.expect(table.covers(7, 19, 600, true) != null);
     var any = range;
     any.stream = 0;
     any.position = 300;
     any.end = 301;
     try testing.expect(table.add(any));
-    try testing.expect(table.covers(8, 0, 1) != null);
+    try testing.expect(table.covers(8, 0, 1, true) != null);
     try testing.expectEqual(1, table.count_within(250, 400));
     try testing.expectEqual(300, table.within(0, 400, 1).position);
     table.forget_within(250, 400);
-    try testing.expect(table.covers(8, 0, 1) == null);
+    try testing.expect(table.covers(8, 0, 1, true) == null);
 }

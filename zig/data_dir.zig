@@ -295,14 +295,18 @@ pub fn DataDirType(comptime IO: type) type {
         /// Only in a directory that holds no store: one without its identity is damaged.
         fn create_identity(dir: *DataDir) Failure!void {
             var buffer: PathBuffer = undefined;
-            for ([_][]const u8{ "log", "meta", "boot" }) |name| {
-                const file = dir.io.open(dir.path(&buffer, "{s}", .{name}), .read) catch |failure| {
-                    if (failure == error.NotFound) continue;
-                    return failure;
-                };
-                dir.io.close(file);
-                return error.Damaged;
-            }
+            const Names = struct {
+                found: bool = false,
+
+                fn add(names: *@This(), name: [:0]const u8) void {
+                    for ([_][]const u8{ "log", "meta", "boot" }) |ours| {
+                        names.found = names.found or std.mem.eql(u8, name, ours);
+                    }
+                }
+            };
+            var names: Names = .{};
+            try dir.io.list(dir.root(&buffer), &names, Names.add);
+            if (names.found) return error.Damaged;
             dir.created = true;
             dir.io.random(&dir.identity.cluster_id);
             dir.io.random(&dir.identity.disk_id);

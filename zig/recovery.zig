@@ -497,6 +497,7 @@ pub fn RecoveryType(comptime Store: type) type {
             const store = recovery.store;
             const segment = &store.segments.segments[slot];
             if (segment.file == null) {
+                segment.state = .lost;
                 return recovery.lost(slot, frame.segment_header_bytes);
             }
             const index = store.directory.take() orelse return error.Damaged;
@@ -508,7 +509,7 @@ pub fn RecoveryType(comptime Store: type) type {
             try replay.run();
             recovery.link = replay.link;
             recovery.padded = replay.scan.finished;
-            if (replay.scan.finished) return;
+            if (replay.scan.finished) return if (last) {} else recovery.seal_early(slot);
             // Frames up to here are known to have been written; the padding frame, too, if
             // another segment follows.
             const known = if (last)
@@ -538,10 +539,15 @@ pub fn RecoveryType(comptime Store: type) type {
             if (!known) return error.Damaged;
         }
 
-        /// When many directories are gone their segments cannot all wait in memory.
+        /// A segment whose directory is gone, when others are sealed behind it: what has its
+        /// directory in memory only is always newer than what has it in a file.
         fn seal_early(recovery: *Recovery, slot: u32) OpenError!void {
             const store = recovery.store;
-            if (store.segments.count_in(.closed) < limits.segments_unsealed_max) return;
+            const table_of = &store.segments;
+            const newer = table_of.live_from(table_of.segments[slot].generation + 1);
+            for (table_of.live[newer..table_of.live_count]) |live| {
+                if (table_of.segments[live].state == .sealed) break;
+            } else if (table_of.count_in(.closed) < limits.segments_unsealed_max) return;
             const segment = &store.segments.segments[slot];
             const settler = &store.settler;
             const table = &store.directory.tables[segment.table];

@@ -125,7 +125,9 @@ pub fn RecycleType(comptime Store: type) type {
             for (store.damage.ranges[0..store.damage.count]) |*range| {
                 if (range.position < start or range.position >= end) continue;
                 if (range.stream == 0) return false;
-                if (live(store, range.stream, range.end_offset)) return false;
+                const stream = store.streams.get(range.stream) orelse continue;
+                if (stream.flag().backfilled) return false;
+                if (range.end_offset > stream.log_start) return false;
             }
             return true;
         }

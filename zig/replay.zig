@@ -89,6 +89,7 @@ pub fn ReplayType(comptime Store: type) type {
                 if (store.directory.tables[segment.table].full()) return error.Damaged;
                 store.directory.add(segment.table, header.stream, stream, placed);
             }
+            store.damage.bound(header.stream, header.base);
             if (position < replay.from or position < stream.ticket) return;
             stream.apply_batch(.{
                 .epoch = header.epoch,
@@ -99,7 +100,6 @@ pub fn ReplayType(comptime Store: type) type {
                 .max_timestamp = max_timestamp,
             });
             stream.fence = @max(stream.fence, header.epoch);
-            store.damage.bound(header.stream, header.base);
         }
 
         /// The frame that named the stream is lost. Its id must not be given out again.
@@ -198,8 +198,8 @@ pub fn ReplayType(comptime Store: type) type {
 
             if (store.streams.get(clue.link.stream)) |stream| {
                 stream.set("damaged", true);
-                range.first_offset = stream.end;
-                if (guess_end(stream, clue.payload)) |guessed| {
+                range.first_offset = replay.end_before(stream);
+                if (guess_end(range.first_offset, clue.payload)) |guessed| {
                     range.end_offset = guessed;
                     // Offsets that were given out are not given out again.
                     const counts = replay.spare == null and range.position >= replay.from;
@@ -211,13 +211,26 @@ pub fn ReplayType(comptime Store: type) type {
             if (!store.damage.add(range)) return error.Damaged;
         }
 
+        /// The stream's end at this place of the log, or something below it.
+        fn end_before(replay: *Replay, stream: *const streams.Stream) i64 {
+            // What the checkpoint says is the end at a later place.
+            if (replay.spare != null) return stream.log_start;
+            const store = replay.store;
+            var at_run = store.directory.newest(stream);
+            while (at_run) |place| : (at_run = store.directory.previous(place)) {
+                const visible = Store.Tail.visible_end(store, stream, place);
+                if (visible > place.run.base) return visible;
+            }
+            return stream.log_start;
+        }
+
         /// The end that the damaged batch claims, where the claim fits to what came before.
-        fn guess_end(stream: *const streams.Stream, payload: []const u8) ?i64 {
+        fn guess_end(first: i64, payload: []const u8) ?i64 {
             if (!frame.Batch.shaped(payload)) return null;
-            if (frame.Batch.base_offset(payload) != stream.end) return null;
+            if (frame.Batch.base_offset(payload) != first) return null;
             const count = frame.Batch.offset_count(payload);
             if (count <= 0 or count > limits.offsets_guessed_max) return null;
-            return stream.end + count;
+            return first + count;
         }
 
         /// A sealed segment that is newer than the checkpoint: its directory stands for its

@@ -92,9 +92,17 @@ pub fn SearchType(comptime Store: type) type {
             // Runs that were passed over for their timestamps are no gap.
             if (walk.minimum_timestamp != timestamp_any) return false;
             const store = walk.store;
-            const range = store.damage.covers(walk.want.stream, walk.next_offset, next) orelse
-                return false;
-            walk.finish_damaged(range, @min(next, range.end_offset));
+            const ordered = if (store.streams.get(walk.want.stream)) |stream|
+                !stream.flag().backfilled
+            else
+                false;
+            const range = store.damage.covers(
+                walk.want.stream,
+                walk.next_offset,
+                next,
+                ordered,
+            ) orelse return false;
+            walk.finish_damaged(range, if (ordered) @min(next, range.end_offset) else next);
             return true;
         }
 

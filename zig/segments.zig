@@ -24,6 +24,9 @@ pub const State = enum(u8) {
     closed,
     /// Its sorted directory is on the medium.
     sealed,
+    /// A part of the log whose file is gone. It stays in the list, so that nobody takes the
+    /// hole for nothing.
+    lost,
     /// Dead, on its way to `free`.
     recycling,
     /// Not ours to read, write or remove.

@@ -101,10 +101,16 @@ pub fn TailType(comptime Store: type) type {
                     return if (out.batches > 0) .ok else .cold;
                 }
                 place = store.directory.next(place) orelse break;
+                if (place.run.base > next_offset and gaps_unsure(store, stream)) return ended(out);
             }
             if (out.batches > 0) return .ok;
             // Everything from the run on is hidden, or lies below the offset.
-            return if (stream.flag().backfilled) .cold else .absent;
+            return if (gaps_unsure(store, stream)) .cold else .absent;
+        }
+
+        /// A gap in the runs may be filled by an older segment, or torn by damage.
+        fn gaps_unsure(store: *const Store, stream: *const streams.Stream) bool {
+            return stream.flag().backfilled or store.damage.count > 0;
         }
 
         fn ended(out: *const abi.ReadResult) Status {
@@ -146,7 +152,7 @@ pub fn TailType(comptime Store: type) type {
             if (stream.flag().unordered) return locate_unordered(store, stream, offset);
             const place = directory.floor(stream, offset) orelse return .unknown;
             if (place.run.end() > offset) return .{ .run = place };
-            if (stream.flag().backfilled) return .unknown;
+            if (gaps_unsure(store, stream)) return .unknown;
             if (directory.next(place)) |behind| return .{ .run = behind };
             return .nothing;
         }
