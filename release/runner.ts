@@ -82,7 +82,7 @@ function callsZigBuild({ program, args }: Suite): boolean {
  */
 async function warmZigBuild(chosen: readonly Suite[], tools: Toolchain): Promise<void> {
   if (!chosen.some(callsZigBuild)) return;
-  await run(["nice", tools.zig, "build", "--list-steps"]);
+  await run([tools.zig, "build", "--list-steps"]);
 }
 
 /** Runs them all, whatever fails, and returns what they count together. */
