@@ -35,6 +35,7 @@ export class PowerCuts implements Ground {
   }
 
   async strike(server: Server, load: Load, random: Random): Promise<void> {
+    load.doubtInFlight();
     this.#volume.cutPower(this.#nextDrop());
     // Half of the time the server lives on without its disk, and must not acknowledge any more.
     if (random.chance(50)) await Promise.race([load.settled(), Bun.sleep(lingerMs)]);

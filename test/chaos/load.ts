@@ -95,6 +95,8 @@ export class Load {
   readonly #connections: Connection[];
   readonly #loops: Promise<void>[];
   #stopping = false;
+  /** Power cuts so far: an answer counts only in the era in which its request was sent. */
+  #era = 0;
   #failure: Error | undefined;
   ackedBytes = 0;
   ackedRecords = 0;
@@ -140,6 +142,15 @@ export class Load {
   /** Throws what went wrong on this side, or what no server may answer. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /**
+   * Call right before the power goes. From then on nobody reads, and what is in flight stays of
+   * unknown outcome even when it is answered: its sync may be the one that the cut overtook. What is
+   * sent later counts again, because its sync cannot start before the cut is over, and must fail.
+   */
+  doubtInFlight(): void {
+    this.#era += 1;
   }
 
   /** Sends nothing more and waits for what is in flight. */
@@ -209,8 +220,10 @@ export class Load {
       recordOf(source, batch.first + index),
     );
     const bytes = encodeBatch(records, producer ? { producer } : {});
+    const era = this.#era;
     try {
       const answer = await produce(connection, source.topic, source.partition, bytes);
+      if (answer.error === code.none && era !== this.#era) return;
       if (answer.error === code.none) {
         partition.acknowledged(batch, answer.baseOffset);
         this.ackedBytes += bytes.length;
@@ -235,7 +248,7 @@ export class Load {
       if (topic === this.#workload.topics[0]) await this.#join(connection);
       for (let turn = 0; ; ) {
         for (const [index, partition] of topic.partitions.entries()) {
-          if (!this.#going(connection)) return;
+          if (!this.#going(connection) || this.#era > 0) return;
           const position = positions[index] ?? 0;
           const next = await this.#readOnce(connection, partition, position);
           positions[index] = next;
@@ -261,6 +274,7 @@ export class Load {
       minBytes: 1,
       partitionMaxBytes: 512 * 1024,
     });
+    if (this.#era > 0) return position;
     if (found.error === code.offsetOutOfRange) return found.logStart;
     if (found.error !== code.none) {
       connection.close(); // the server is in trouble; the reading after the restart is the judge
@@ -331,8 +345,11 @@ export class Load {
       const commit = { partition: index, offset, metadata: commitMetadata(offset) };
       const codes = await offsetCommit(connection, committer, topic.name, [commit]);
       const error = codes.get(index);
-      if (error === code.none) history.acknowledged(offset);
-      else if (group.joins) this.#workload.members.delete(group.name);
+      if (error === code.none) {
+        if (this.#era === 0) history.acknowledged(offset);
+      } else if (group.joins) {
+        this.#workload.members.delete(group.name);
+      }
     }
   }
 
