@@ -185,8 +185,17 @@ pub fn AppendType(comptime Store: type) type {
             if (refused(store)) |answer| return answer;
             if (store.streams.get(wanted.stream) == null) return .stale;
             if (wanted.kind == .truncate and store.cuts.full()) return .full;
-            const claim = claim_frame(store, frame.header_bytes, .state) catch |refusal|
+            const bytes = frame.bytes_of(@sizeOf(frame.StateCopy));
+            const claim = claim_frame(store, bytes, .state) catch |refusal|
                 return status_of(refusal);
+            const copy: frame.StateCopy = .init(
+                wanted.kind,
+                wanted.stream,
+                wanted.epoch,
+                wanted.base,
+                store.seed,
+            );
+            stdx.copy(claim.bytes[frame.header_bytes..], std.mem.asBytes(&copy));
             state_frame(store, claim, wanted, out);
             return .ok;
         }
@@ -245,7 +254,7 @@ pub fn AppendType(comptime Store: type) type {
 
         /// The change that a frame makes which is no batch, when appended and when replayed.
         pub fn apply_state(store: *Store, header: *const frame.Header, position: u64) void {
-            store.change_position = position + frame.header_bytes;
+            store.change_position = position + header.frame_bytes();
             _ = store.changes.fetchAdd(1, .release);
             switch (header.kind) {
                 .fence => if (store.streams.get(header.stream)) |stream| {

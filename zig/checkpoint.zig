@@ -11,6 +11,7 @@
 const std = @import("std");
 const assert = std.debug.assert;
 const blocks = @import("blocks.zig");
+const damage = @import("damage.zig");
 const frame = @import("frame.zig");
 const io_layer = @import("io.zig");
 const limits = @import("limits.zig");
@@ -27,8 +28,10 @@ const FileHeader = extern struct {
     streams_count: u32,
     cuts_count: u32,
     segments_count: u32,
+    damages_count: u32,
     /// Ids of streams up to here have been given out.
     ids_count: u32,
+    unused: u32 = 0,
 
     const magic_expected = "PYRCHKP\n".*;
 };
@@ -77,10 +80,11 @@ const Section = struct {
     const streams: u16 = 12;
     const cuts: u16 = 13;
     const segments: u16 = 14;
+    const damages: u16 = 15;
 };
 
 comptime {
-    assert(@sizeOf(FileHeader) == 72);
+    assert(@sizeOf(FileHeader) == 80);
     assert(@sizeOf(StreamRecord) == 136);
     assert(@sizeOf(CutRecord) == 24);
     assert(@sizeOf(SegmentRecord) == 24);
@@ -148,7 +152,7 @@ pub fn CheckpointType(comptime Store: type) type {
         }
 
         fn write_half(store: *Store, writer: *Writer, position: u64, ids_count: u32) io_layer.Error!void {
-            var counts: [3]u32 = @splat(0);
+            var counts: [4]u32 = @splat(0);
             try write_records(store, writer, ids_count, &counts, .count);
             try writer.put(Section.file, &FileHeader{
                 .store = @backingInt(store.options.which),
@@ -158,9 +162,10 @@ pub fn CheckpointType(comptime Store: type) type {
                 .streams_count = counts[0],
                 .cuts_count = counts[1],
                 .segments_count = counts[2],
+                .damages_count = counts[3],
                 .ids_count = ids_count,
             });
-            var written: [3]u32 = counts;
+            var written: [4]u32 = counts;
             try write_records(store, writer, ids_count, &written, .write);
             try writer.finish();
         }
@@ -198,7 +203,7 @@ pub fn CheckpointType(comptime Store: type) type {
             store: *Store,
             writer: *Writer,
             ids_count: u32,
-            counts: *[3]u32,
+            counts: *[4]u32,
             mode: Mode,
         ) io_layer.Error!void {
             var left = counts.*;
@@ -242,6 +247,18 @@ pub fn CheckpointType(comptime Store: type) type {
                 }
             }
             if (mode == .write) try pad(writer, SegmentRecord, Section.segments, left[2]);
+            at = 0;
+            while (next_damage(store, &at)) |range| {
+                switch (mode) {
+                    .count => counts[3] += 1,
+                    .write => {
+                        if (left[3] == 0) break;
+                        left[3] -= 1;
+                        try writer.put(Section.damages, &range);
+                    },
+                }
+            }
+            if (mode == .write) try pad(writer, damage.Range, Section.damages, left[3]);
         }
 
         /// What was counted may have gone since.
@@ -291,6 +308,15 @@ pub fn CheckpointType(comptime Store: type) type {
                 };
             }
             return null;
+        }
+
+        fn next_damage(store: *Store, at: *u32) ?damage.Range {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (at.* >= store.damage.count) return null;
+            at.* += 1;
+            return store.damage.ranges[at.* - 1];
         }
 
         fn next_segment(store: *Store, at: *u32) ?SegmentRecord {
@@ -374,6 +400,12 @@ pub fn CheckpointType(comptime Store: type) type {
             for (0..header.segments_count) |nth| {
                 const record = try halves.record(SegmentRecord, Section.segments, first, @intCast(nth));
                 if (record.generation != 0) try listed(context, record.*);
+            }
+            first += blocks.blocks_of(SegmentRecord, header.segments_count);
+            for (0..header.damages_count) |nth| {
+                const range = try halves.record(damage.Range, Section.damages, first, @intCast(nth));
+                if (range.end == 0) continue;
+                if (!store.damage.add(range.*)) return error.Damaged;
             }
             store.checkpoint.position = header.position;
             store.checkpoint.taken_ns = store.io.now_ns();

@@ -152,6 +152,35 @@ pub const StreamName = extern struct {
     }
 };
 
+/// The payload of a trim, truncate, fence or delete frame: what its header says, once more.
+pub const StateCopy = extern struct {
+    base: i64,
+    stream: u32,
+    epoch: u32,
+    kind: Kind,
+    unused: [3]u8 = @splat(0),
+    /// Of the fields above, seeded with the disk's.
+    crc: u32,
+
+    pub fn init(kind: Kind, stream: u32, epoch: u32, base: i64, seed: u32) StateCopy {
+        var copy: StateCopy = .{ .base = base, .stream = stream, .epoch = epoch, .kind = kind, .crc = 0 };
+        copy.crc = copy.checksum(seed);
+        return copy;
+    }
+
+    /// The copy in a payload, if it is one.
+    pub fn of(payload: []const u8, seed: u32) ?*const StateCopy {
+        if (payload.len != @sizeOf(StateCopy)) return null;
+        const copy: *const StateCopy = @ptrCast(@alignCast(payload.ptr));
+        return if (copy.crc == copy.checksum(seed)) copy else null;
+    }
+
+    fn checksum(copy: *const StateCopy, seed: u32) u32 {
+        // A name of a stream has the same size: their checksums never agree.
+        return crc32c(~seed, std.mem.asBytes(copy)[0..20]);
+    }
+};
+
 pub const SegmentState = enum(u32) { log = 1, free = 2, _ };
 
 pub const SegmentHeader = extern struct {
@@ -207,6 +236,7 @@ comptime {
     assert(@offsetOf(Header, "mark") == 52);
     assert(@offsetOf(Header, "link_length") == 60);
     assert(@sizeOf(StreamName) == 24);
+    assert(@sizeOf(StateCopy) == 24);
     assert(@sizeOf(SegmentHeader) == 80);
     assert(@sizeOf(SegmentHeader) <= segment_header_copy);
 }

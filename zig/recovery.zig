@@ -113,11 +113,8 @@ pub fn RecoveryType(comptime Store: type) type {
                         .bytes = @intCast(header.segment_bytes),
                     });
                 },
-                // Made by a start or a roll that ended before the header was there; or the
-                // header is lost, which the checkpoint will tell.
-                .empty => segment.state = .free,
                 .newer => return error.Format,
-                .bad => {},
+                .empty, .bad => segment.state = .headless,
             }
         }
 
@@ -158,6 +155,7 @@ pub fn RecoveryType(comptime Store: type) type {
             const store = recovery.store;
             const position = try Store.Checkpoint.read(store, recovery, listed_segment);
             recovery.checkpoint = position orelse 0;
+            try recovery.adopt_headless();
             if (position != null) return recovery.drop_unlisted();
             // Without one, every segment from the first on has to be there.
             for (store.segments.live[0..store.segments.live_count], 1..) |slot, generation| {
@@ -196,11 +194,10 @@ pub fn RecoveryType(comptime Store: type) type {
             const segment = store.segments.at(listed.slot);
             switch (segment.state) {
                 .absent => {},
-                // Its own header says that it is free, or there is none.
-                .free => if (!(recovery.has_frames(listed.slot, listed) catch false) or
-                    recovery.says_free(listed.slot)) return,
-                .foreign => if (!(recovery.has_frames(listed.slot, listed) catch false)) return,
-                // Already the next life of the slot.
+                .headless => {},
+                // Somebody put another file in its place: what it held is lost.
+                .foreign => return recovery.add_lost(listed),
+                // Recycled since, or in its next life.
                 else => return,
             }
             recovery.add_live(listed.slot, listed) catch |failure| return switch (failure) {
@@ -213,18 +210,74 @@ pub fn RecoveryType(comptime Store: type) type {
             segment.listed = true;
         }
 
-        fn says_free(recovery: *Recovery, slot: u32) bool {
+        fn add_lost(recovery: *Recovery, listed: checkpoint_zig.Listed) error{Damaged}!void {
+            const store = recovery.store;
+            const known = store.damage.add(.{
+                .position = listed.first_position + frame.segment_header_bytes,
+                .end = listed.first_position + @max(listed.used, frame.segment_header_bytes + 1),
+                .first_offset = 0,
+                .end_offset = damage_zig.end_unknown,
+                .stream = 0,
+                .segment = listed.slot,
+            });
+            if (!known) return error.Damaged;
+        }
+
+        /// Segments whose header is lost and which are younger than the checkpoint: their frames
+        /// tell the generation, the segment before them tells the position.
+        fn adopt_headless(recovery: *Recovery) OpenError!void {
+            const store = recovery.store;
+            const table = &store.segments;
+            var found = true;
+            while (found) {
+                found = false;
+                for (0..table.slots) |nth| {
+                    const slot: u32 = @intCast(nth);
+                    if (table.segments[slot].state != .headless) continue;
+                    const generation = try recovery.first_generation(slot) orelse continue;
+                    const before = table.by_generation(generation -| 1) orelse continue;
+                    if (table.by_generation(generation) != null) continue;
+                    const last = &table.segments[before];
+                    try recovery.add_live(slot, .{
+                        .slot = slot,
+                        .generation = generation,
+                        .first_position = last.first_position + last.bytes,
+                        .used = 0,
+                        .bytes = table.segments[slot].bytes,
+                    });
+                    found = true;
+                }
+            }
+            for (table.segments[0..table.slots], 0..) |*segment, slot| {
+                if (segment.state != .headless) continue;
+                // Made by a start or a roll that ended before the header was there.
+                segment.state = if (recovery.is_blank(@intCast(slot))) .free else .foreign;
+            }
+        }
+
+        fn is_blank(recovery: *Recovery, slot: u32) bool {
             const store = recovery.store;
             var buffer: Store.PathBuffer = undefined;
             const path = store.path_of(&buffer, "{d:0>10}.seg", .{slot});
             const file = store.io.open(path, .read) catch return false;
             defer store.io.close(file);
 
-            const judged = Slots.read_header(store, file) catch return false;
-            return switch (judged) {
-                .good => |header| header.state == .free,
-                else => false,
-            };
+            return (Slots.read_header(store, file) catch return false) == .empty;
+        }
+
+        fn first_generation(recovery: *Recovery, slot: u32) OpenError!?u32 {
+            const store = recovery.store;
+            var buffer: Store.PathBuffer = undefined;
+            const path = store.path_of(&buffer, "{d:0>10}.seg", .{slot});
+            const file = try store.io.open(path, .read);
+            defer store.io.close(file);
+
+            var block: [frame.header_bytes]u8 align(8) = @splat(0);
+            _ = try store.io.pread(file, &block, frame.segment_header_bytes);
+            const header = frame.as_header(&block);
+            const generation = header.generation;
+            if (!header.valid(store.seed, generation, frame.segment_header_bytes)) return null;
+            return generation;
         }
 
         /// Segments whose sorted directory is whole need no walk.

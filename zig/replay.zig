@@ -139,6 +139,18 @@ pub fn ReplayType(comptime Store: type) type {
             Store.Append.apply_state(store, header, position);
         }
 
+        /// The header is lost, what it said is not.
+        fn apply_copy(replay: *Replay, offset: u32, copy: *const frame.StateCopy) Error!void {
+            var header = std.mem.zeroes(frame.Header);
+            header.kind = copy.kind;
+            header.stream = copy.stream;
+            header.epoch = copy.epoch;
+            header.base = copy.base;
+            header.offset = offset;
+            header.length = @sizeOf(frame.StateCopy);
+            return replay.apply_state(&header);
+        }
+
         fn name_stream(replay: *Replay, id: u32, name: *const frame.StreamName) void {
             const store = replay.store;
             if (store.streams.get(id) != null) return;
@@ -176,6 +188,10 @@ pub fn ReplayType(comptime Store: type) type {
                 _ = store.counters.headers_rebuilt.fetchAdd(1, .monotonic);
                 if (replay.spare == null) replay.name_stream(link.stream, name);
                 return;
+            }
+            if (frame.StateCopy.of(payload, store.seed)) |copy| {
+                _ = store.counters.headers_rebuilt.fetchAdd(1, .monotonic);
+                return replay.apply_copy(offset, copy);
             }
             return replay.add_damage(offset, end, .{ .link = link, .payload = payload });
         }
@@ -272,15 +288,18 @@ pub fn ReplayType(comptime Store: type) type {
                 return replay.add_damage(frame.segment_header_bytes, segment.used, .{});
             };
             if (stream.ticket >= segment.end_position()) return;
-            if (stream.ticket > segment.first_position or replay.from > segment.first_position) {
+            const since = @max(stream.ticket, replay.from);
+            if (since > segment.first_position) {
                 for (0..header.entry_count) |nth| {
                     const entry = try walk.entry(header, @intCast(nth));
+                    // A run may have grown after the checkpoint copied its stream.
                     const position = segment.first_position + entry.position;
-                    if (position < stream.ticket or position < replay.from) continue;
+                    const end = position + entry.length;
+                    if (end <= since) continue;
                     apply_range(stream, header, .{
                         .base = header.first + entry.base_delta,
                         .end = header.first + entry.base_delta + entry.extent,
-                        .bytes = entry.length,
+                        .bytes = @intCast(end - @max(position, since)),
                         .max_timestamp = entry.max_timestamp,
                         .max_timestamp_base = header.first + entry.base_delta,
                     });

@@ -29,6 +29,8 @@ pub const State = enum(u8) {
     lost,
     /// Dead, on its way to `free`.
     recycling,
+    /// A file with one of our names whose header cannot be read; only while a start looks.
+    headless,
     /// Not ours to read, write or remove.
     foreign,
 };
