@@ -7,6 +7,7 @@ import type { ListOffsetsResponse } from "../../proto/kafka/02_list_offsets.ts";
 import type { ProduceResponse } from "../../proto/kafka/00_produce.ts";
 import { ErrorCode } from "../../src/core/base/error_code.ts";
 import { noTopicId } from "../../src/core/base/ids.ts";
+import { fetchWaitMsMax } from "../../src/core/base/limits.ts";
 import { batchBaseOffset, batchBytes, stampCrc } from "../../src/wire/batch.ts";
 import { type BatchOptions, buildBatch, type NewRecord } from "../../src/wire/records.ts";
 import { OneNode } from "../sim/one_node.ts";
@@ -373,6 +374,24 @@ describe("broker: fetch", () => {
     expect(node.answerTo(poll)).toBeUndefined();
     node.tick(20);
     expect(node.answerTo<FetchResponse>(poll)?.responses[0]?.partitions).toHaveLength(1);
+  });
+
+  test("a long poll leaves nothing behind when its connection goes, and is bounded", () => {
+    const node = withTopic();
+    produced(node, batchOf(["a"]));
+    const gone = node.send("Fetch", 12, fetchRequest(1, { maxWaitMs: 0x7fffffff }), 41);
+    node.settle();
+    expect(node.node.broker.fetches.busyConnections).toBe(1);
+    node.disconnect(41);
+    expect(node.node.broker.fetches.busyConnections).toBe(0);
+    produced(node, batchOf(["b"]));
+    expect(node.answers.some((answer) => answer.call === gone)).toBe(false);
+    const long = node.send("Fetch", 12, fetchRequest(2, { maxWaitMs: 0x7fffffff }));
+    node.settle();
+    node.tick(fetchWaitMsMax - 100);
+    expect(node.answerTo(long)).toBeUndefined();
+    node.tick(200);
+    expect(node.answerTo(long)).toBeDefined();
   });
 
   test("min_bytes waits for that many bytes", () => {

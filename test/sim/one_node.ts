@@ -197,6 +197,12 @@ export class OneNode implements Effects {
     return call;
   }
 
+  /** The client is gone. */
+  disconnect(connection: number): void {
+    this.#inputs.push({ kind: "closed", connection });
+    this.settle();
+  }
+
   append(
     slot: Slot,
     epoch: LeaderEpoch,

@@ -35,6 +35,8 @@ assert(batchBytesMax < requestBytesMax, "a batch fits in a request");
 assert(batchBytesMax * 2 <= segmentBytesMin, "a batch fits in a segment");
 assert(requestPartitionsMax * 4 < requestElementsMax, "a request can name all its partitions");
 assert(requestBytesMax * 2 <= stagingBytes, "two requests fit in the staging ring");
+/** Longest long poll: whoever asks for more is answered then, and asks again. */
+export const fetchWaitMsMax = 300_000;
 /** Fetch sessions kept (Kafka: max.incremental.fetch.session.cache.slots). */
 export const fetchSessionsMax = 1000;
 /** A session that was idle this long may be evicted for a new one. */

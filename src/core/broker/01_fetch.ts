@@ -6,6 +6,7 @@
 import type { FetchRequest, FetchResponse } from "../../../proto/kafka/01_fetch.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { noTopicId } from "../base/ids.ts";
+import { fetchWaitMsMax } from "../base/limits.ts";
 import { type Broker, entry } from "./broker.ts";
 import { type FetchCall, FetchJob, FetchPart, type FetchSession, partKey } from "./fetches.ts";
 
@@ -16,7 +17,7 @@ const newSession = 0;
 
 function plan(broker: Broker, call: FetchCall): void {
   const { request } = call;
-  const deadline = broker.now + Math.max(0, request.maxWaitMs);
+  const deadline = broker.now + Math.min(Math.max(0, request.maxWaitMs), fetchWaitMsMax);
   if (request.sessionEpoch === sessionless || request.sessionEpoch === newSession) {
     if (request.sessionId !== 0) broker.fetches.closeSession(request.sessionId);
     const parts = partsOf(call);

@@ -100,8 +100,8 @@ export class Fetches {
     this.#broker = broker;
   }
 
-  /** Long polls parked now: bounded by connections times their requests in flight. */
-  get parkedConnections(): number {
+  /** Connections with a fetch under way; each has a bounded number of requests in flight. */
+  get busyConnections(): number {
     return this.#byConnection.size;
   }
 
@@ -125,6 +125,11 @@ export class Fetches {
   }
 
   start(job: FetchJob): void {
+    // From here to its answer, parked or not: its connection may go while it reads.
+    const jobs = this.#byConnection.get(job.call.connection);
+    if (jobs === undefined) this.#byConnection.set(job.call.connection, [job]);
+    else jobs.push(job);
+    this.#deadlines.add(job.deadline, job);
     this.#whenAllOpen(job, () => this.#read(job));
   }
 
@@ -150,7 +155,11 @@ export class Fetches {
   closed(connection: number): void {
     const jobs = this.#byConnection.get(connection);
     if (jobs === undefined) return;
-    for (const job of [...jobs]) this.#unpark(job);
+    this.#byConnection.delete(connection);
+    for (const job of jobs) {
+      job.cancelled = true;
+      if (job.parked) this.#unpark(job);
+    }
   }
 
   readonly #timeUp = (job: FetchJob): void => {
@@ -199,6 +208,7 @@ export class Fetches {
   }
 
   #read(job: FetchJob): void {
+    if (job.cancelled) return;
     const broker = this.#broker;
     job.arrived = 0;
     job.found = 0;
@@ -294,6 +304,7 @@ export class Fetches {
   }
 
   #settle(job: FetchJob, failed: boolean): void {
+    if (job.cancelled) return;
     const done =
       failed || job.found >= job.call.request.minBytes || this.#broker.now >= job.deadline;
     if (done) return this.#answer(job);
@@ -308,20 +319,16 @@ export class Fetches {
       if (waiting === undefined) this.#waiters.set(slot, [job]);
       else waiting.push(job);
     }
-    const connection = this.#byConnection.get(job.call.connection);
-    if (connection === undefined) this.#byConnection.set(job.call.connection, [job]);
-    else connection.push(job);
-    this.#deadlines.add(job.deadline, job);
   }
 
   #unpark(job: FetchJob): void {
     job.parked = false;
     for (const part of job.parts) dropFrom(this.#waiters, part.slot as Slot, job); // proof: parked by it
-    dropFrom(this.#byConnection, job.call.connection, job);
   }
 
   #answer(job: FetchJob): void {
     job.cancelled = true;
+    dropFrom(this.#byConnection, job.call.connection, job);
     const session = job.session;
     const responses: { topic: string; topicId: TopicId; partitions: PartitionAnswer[] }[] = [];
     let last: (typeof responses)[number] | undefined;
