@@ -33,6 +33,12 @@ export interface ControlPort {
   propose(request: number, command: Command): void;
 }
 
+interface QueuedRead {
+  readonly request: number;
+  readonly parts: readonly ReadPart[];
+  readonly bytesMax: number;
+}
+
 /** Plain numbers, read when somebody asks. */
 export class Counters {
   requests = 0;
@@ -50,6 +56,8 @@ export class Host implements Effects {
   readonly #doors = new Map<number, Door>();
   #nextConnection = 1;
   readonly #queue: Input[] = [];
+  /** Reads that the steps asked for. */
+  readonly #reads: QueuedRead[] = [];
   #stepping = false;
   #dirty: Door[] = [];
   #waiting: Door[] = [];
@@ -85,13 +93,26 @@ export class Host implements Effects {
     this.#stepping = true;
     try {
       // An exception is a bug of ours: it ends the process, so the queue need not survive it.
-      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-        this.counters.steps += 1;
-        this.node.step(next, this);
-      }
+      do {
+        for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+          this.counters.steps += 1;
+          this.node.step(next, this);
+        }
+      } while (this.#readNext());
     } finally {
       this.#stepping = false;
     }
+  }
+
+  /**
+   * One read at a time, when no input waits: what it brings lies in a buffer that the next read uses
+   * again, so the node must have answered from it before.
+   */
+  #readNext(): boolean {
+    const next = this.#reads.shift();
+    if (next === undefined) return false;
+    this.#disk.read(next.request, next.parts, next.bytesMax);
+    return true;
   }
 
   request(call: Call): void {
@@ -166,7 +187,7 @@ export class Host implements Effects {
   }
 
   read(request: number, parts: readonly ReadPart[], bytesMax: number): void {
-    this.#disk.read(request, parts, bytesMax);
+    this.#reads.push({ request, parts, bytesMax });
   }
 
   lookup(
