@@ -264,7 +264,7 @@ function openDirectory(config: Config, libraryPath: string): Directory {
     enableMmap: storage.enable_mmap,
     direct: storage.io === "direct",
     flushIntervalMs: storage.cache.flush_interval_ms,
-    retentionCheckMs: Math.min(Number(config.kafka.log_retention_check_interval_ms), 10_000),
+    retentionCheckMs: Number(config.kafka.log_retention_check_interval_ms),
   });
   if (opened instanceof Directory) return opened;
   throw openFailure(config, opened);
