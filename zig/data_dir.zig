@@ -429,6 +429,7 @@ pub fn DataDirType(comptime IO: type) type {
                 .starts = dir.starts,
                 .tail_before = tail_before,
                 .starts_before = if (before) |boot| boot.starts else 0,
+                .clean = kind == 1,
                 .power_cut = kind == 3 or kind == 4,
             });
         }

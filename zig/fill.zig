@@ -1,7 +1,8 @@
 //! Zeros for new segment files. Blocks that were only reserved cost every sync a change of the
-//! file's extents, so a new file is written once, a little ahead of the writer and at a limited
-//! rate. The writer never waits for it: it only must not meet the piece that is being written,
-//! and the pieces lie far ahead.
+//! file's extents, so a new file is written once, a little ahead of the writer, at a limited rate
+//! and only while nothing waits for the medium: a loaded writer has large groups, to which the
+//! extents are nothing and the zeros half of the bandwidth. The writer never waits: it only must
+//! not meet the piece that is being written, and the pieces lie far ahead.
 
 const std = @import("std");
 const assert = std.debug.assert;
@@ -10,7 +11,9 @@ const limits = @import("limits.zig");
 const memory = @import("memory.zig");
 const stdx = @import("stdx.zig");
 
-const piece_bytes: u32 = 1 << 20;
+const piece_bytes: u32 = 256 << 10;
+/// A store that was just opened has better things to do.
+const rest_ns: u64 = std.time.ns_per_s;
 /// How far ahead of the writer zeros reach, and how near to it they may start.
 const ahead_bytes: u32 = 2 * limits.fill_step_bytes;
 const distance_bytes: u32 = limits.fill_step_bytes;
@@ -42,7 +45,10 @@ pub fn FillType(comptime Store: type) type {
             const fill = &store.fill;
             if (store.options.fill_bytes_per_s == 0) return false;
             const now = store.io.now_ns();
+            if (fill.next_ns == 0) fill.next_ns = now + rest_ns;
             if (now < fill.next_ns) return false;
+            const staged = store.staged.load(.acquire);
+            if (store.durable.load(.acquire) != staged) return false;
             fill.lock.lock();
             defer fill.lock.unlock();
 

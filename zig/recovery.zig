@@ -55,8 +55,12 @@ pub fn RecoveryType(comptime Store: type) type {
             if (store.segments.live_count == 0) return recovery.open_first();
             try recovery.find_directories();
             recovery.durable = @max(store.start.tail_before, recovery.checkpoint);
-            try recovery.find_end();
-            try recovery.judge();
+            if (store.start.clean) {
+                recovery.end = recovery.durable;
+            } else {
+                try recovery.find_end();
+                try recovery.judge();
+            }
             try recovery.replay_all();
             try recovery.finish();
         }

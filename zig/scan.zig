@@ -45,17 +45,24 @@ pub fn ScanType(comptime IO: type) type {
         /// A block that the medium refused to give, as a position; its bytes read as zeros.
         unreadable: ?u64 = null,
 
+        /// Bytes of the frame before: behind large frames a walk reads headers only.
+        frame_bytes: u32 = 0,
+
         const chunk_bytes = 256 << 10;
+        const chunk_bytes_sparse = 4096;
+        const frame_bytes_large = 32 << 10;
 
         pub fn next(scan: *Scan) Step {
             if (scan.finished or scan.offset + frame.header_bytes > scan.bytes) return .end;
             if (scan.header_at(scan.offset)) |header| {
-                scan.offset += header.frame_bytes();
+                scan.frame_bytes = header.frame_bytes();
+                scan.offset += scan.frame_bytes;
                 scan.starts = header.starts;
                 scan.finished = header.kind == .padding;
                 return .{ .frame = header };
             }
             const start = scan.offset;
+            scan.frame_bytes = 0;
             const limit = @min(scan.bytes, start +| scan.window);
             const place = scan.find(start + 8, limit) orelse return .end;
             scan.offset = place;
@@ -113,7 +120,9 @@ pub fn ScanType(comptime IO: type) type {
 
         fn fill(scan: *Scan, offset: u32, length: u32) void {
             const start = offset - offset % 8;
-            const wanted = @max(length + offset - start, chunk_bytes);
+            const sparse = scan.frame_bytes >= frame_bytes_large;
+            const chunk: u32 = if (sparse) chunk_bytes_sparse else chunk_bytes;
+            const wanted = @max(length + offset - start, chunk);
             const size: u32 = @intCast(@min(wanted, scan.buffer.len));
             const target = scan.buffer[0..size];
             const done = scan.io.pread(scan.file, target, start) catch blk: {

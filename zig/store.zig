@@ -76,6 +76,8 @@ pub const Start = struct {
     /// count was cut.
     tail_before: u64,
     starts_before: u64,
+    /// The tail is where the log ends: everything was synced, and nothing came behind.
+    clean: bool,
     /// Unsynced writes may have survived in any subset.
     power_cut: bool,
 };
