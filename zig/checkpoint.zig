@@ -73,6 +73,9 @@ const SegmentRecord = extern struct {
     first_position: u64,
     used: u32,
     bytes: u32,
+    /// 1: dead, and no stream counts its bytes any more.
+    taken: u32,
+    unused: u32 = 0,
 };
 
 const Section = struct {
@@ -87,7 +90,7 @@ comptime {
     assert(@sizeOf(FileHeader) == 80);
     assert(@sizeOf(StreamRecord) == 136);
     assert(@sizeOf(CutRecord) == 24);
-    assert(@sizeOf(SegmentRecord) == 24);
+    assert(@sizeOf(SegmentRecord) == 32);
 }
 
 /// A segment that was live when the checkpoint was taken.
@@ -115,9 +118,12 @@ pub fn CheckpointType(comptime Store: type) type {
             const checkpoint = &store.checkpoint;
             if (checkpoint.pending) return false;
             if (checkpoint.sealed_since >= limits.checkpoint_segments) return true;
+            const age_ns = store.io.now_ns() -% checkpoint.taken_ns;
+            if (checkpoint.wanted) {
+                return store.space_refused or age_ns >= limits.checkpoint_interval_min_ns;
+            }
             if (store.staged.load(.acquire) == checkpoint.position) return false;
-            if (checkpoint.wanted) return true;
-            return store.io.now_ns() -% checkpoint.taken_ns >= limits.checkpoint_interval_ns;
+            return age_ns >= limits.checkpoint_interval_ns;
         }
 
         /// Takes one as far as it goes without waiting.
@@ -333,7 +339,13 @@ pub fn CheckpointType(comptime Store: type) type {
                 .first_position = segment.first_position,
                 .used = segment.used,
                 .bytes = segment.bytes,
+                .taken = @intFromBool(segment.taken),
             };
+        }
+
+        /// The value of `count` when one will be in place that is taken from now on.
+        pub fn count_next(store: *const Store) u32 {
+            return store.checkpoint.count + @intFromBool(store.checkpoint.pending);
         }
 
         /// Puts a written one in place once the log is durable as far as its records go. True:

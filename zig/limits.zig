@@ -50,6 +50,8 @@ pub const mark_idle_ns: u64 = 5 * std.time.ns_per_ms;
 pub const fill_step_bytes: u32 = 16 << 20;
 /// A checkpoint is taken after this many sealed segments or this much time with changes.
 pub const checkpoint_segments: u32 = 16;
+/// Dead segments ask for one, not more often than this.
+pub const checkpoint_interval_min_ns: u64 = std.time.ns_per_s;
 pub const checkpoint_interval_ns: u64 = 60 * std.time.ns_per_s;
 /// The file that makes room for the metadata store on a full disk.
 pub const reserve_bytes: u64 = 16 << 20;

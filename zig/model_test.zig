@@ -412,6 +412,17 @@ pub const Model = struct {
             try testing.expectEqual(@as(f64, @floatFromInt(stream.log_start)), entry.log_start);
             try testing.expectEqual(@as(f64, @floatFromInt(stream.end)), entry.end);
             try testing.expect(entry.fence >= stream.fence);
+            var bytes_min: u64 = 0;
+            var bytes_max: u64 = 0;
+            for (stream.frames.items) |*frame| {
+                const bytes = Store.Append.cost(61 + frame.op.body);
+                bytes_max += bytes;
+                if (frame.hidden or frame.op.base + frame.op.count <= stream.log_start) continue;
+                bytes_min += bytes;
+            }
+            // Fewer would let retention by bytes keep too much, more take too much.
+            try testing.expect(entry.bytes >= @as(f64, @floatFromInt(bytes_min)));
+            try testing.expect(entry.bytes <= @as(f64, @floatFromInt(bytes_max)));
             try model.check_from(stream, stream.log_start, std.math.maxInt(usize));
         }
     }

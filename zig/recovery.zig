@@ -115,6 +115,7 @@ pub fn RecoveryType(comptime Store: type) type {
                         .first_position = header.first_position,
                         .used = 0,
                         .bytes = @intCast(header.segment_bytes),
+                        .taken = 0,
                     });
                 },
                 .newer => return error.Format,
@@ -192,6 +193,7 @@ pub fn RecoveryType(comptime Store: type) type {
             const store = recovery.store;
             if (store.segments.by_generation(listed.generation)) |slot| {
                 store.segments.segments[slot].listed = true;
+                store.segments.segments[slot].taken = listed.taken != 0;
                 return;
             }
             if (listed.slot >= store.segments.segments.len) return error.Damaged;
@@ -212,6 +214,7 @@ pub fn RecoveryType(comptime Store: type) type {
             };
             segment.used = listed.used;
             segment.listed = true;
+            segment.taken = listed.taken != 0;
         }
 
         fn add_lost(recovery: *Recovery, listed: checkpoint_zig.Listed) error{Damaged}!void {
@@ -248,6 +251,7 @@ pub fn RecoveryType(comptime Store: type) type {
                         .first_position = last.first_position + last.bytes,
                         .used = 0,
                         .bytes = table.segments[slot].bytes,
+                        .taken = 0,
                     });
                     found = true;
                 }

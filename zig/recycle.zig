@@ -3,10 +3,14 @@
 //! are not needed. It remembers one live range as witness and looks for another only when that
 //! one has died.
 //!
-//! Order: the header says *free* and is synced, then the directory file goes, then the file takes
+//! Its bytes are taken off its streams first, and a checkpoint is taken: were they counted again
+//! after a start, retention would take live batches for them.
+//!
+//! Order then: the header says *free* and is synced, then the directory file goes, then the file takes
 //! the next generation. A reader's pin delays it.
 
 const std = @import("std");
+const assert = std.debug.assert;
 const io_layer = @import("io.zig");
 const limits = @import("limits.zig");
 const segments = @import("segments.zig");
@@ -27,6 +31,8 @@ pub fn RecycleType(comptime Store: type) type {
         /// One segment looked at or recycled; false when there is nothing to do.
         pub fn step(store: *Store) io_layer.Error!bool {
             const recycle = &store.recycle;
+            // A survey counts what trims have taken from segments that are still there.
+            if (store.survey.generation != 0) return false;
             if (!recycle.looking) {
                 const changes = store.changes.load(.acquire);
                 const checkpoints = store.checkpoint.count;
@@ -52,12 +58,56 @@ pub fn RecycleType(comptime Store: type) type {
 
             if (!try dead(store, slot)) return true;
             const segment = &store.segments.segments[slot];
-            if (segment.end_position() > store.checkpoint.position) {
+            if (!segment.taken) {
+                if (!settled(store)) return true;
+                // Bytes that are counted wrong are no reason to keep a dead segment.
+                take_bytes(store, slot) catch {};
+                segment.taken = true;
+                segment.taken_at = Store.Checkpoint.count_next(store);
+            }
+            if (segment.taken_at >= store.checkpoint.count) {
                 store.checkpoint.wanted = true;
                 return true;
             }
+            assert(segment.end_position() <= store.checkpoint.position);
             if (claim(store, slot)) try free(store, slot);
             return true;
+        }
+
+        /// Whether everything that killed a segment is durable: a trim that a power cut may still
+        /// take has not killed anything.
+        fn settled(store: *Store) bool {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (store.durable.load(.seq_cst) >= store.change_position) return true;
+            store.recycle.changes_seen = std.math.maxInt(u64);
+            return false;
+        }
+
+        /// Streams that live on lose the bytes that they had here, as far as no survey has taken
+        /// them yet.
+        fn take_bytes(store: *Store, slot: u32) Store.Sealed.Reader.Error!void {
+            const generation = store.segments.segments[slot].generation;
+            const entry = try Store.Files.acquire(store, .directory, slot, generation);
+            defer Store.Files.release(store, entry);
+
+            var walk = try Store.Sealed.HeaderWalk.init(store, slot, generation, entry.file.?);
+            var entries = try Store.Sealed.HeaderWalk.init(store, slot, generation, entry.file.?);
+            while (try walk.next()) |header| {
+                const counted = store.survey.accounts[header.stream].counted;
+                if (header.end <= counted) continue;
+                var bytes: u64 = 0;
+                for (0..header.entry_count) |nth| {
+                    const found = try entries.entry(&header, @intCast(nth));
+                    const end = header.first + found.base_delta + found.extent;
+                    if (end > counted) bytes += found.length;
+                }
+                store.lock.lock();
+                defer store.lock.unlock();
+
+                if (store.streams.get(header.stream)) |stream| stream.bytes -|= bytes;
+            }
         }
 
         fn next_sealed(store: *Store) ?u32 {
@@ -164,9 +214,7 @@ pub fn RecycleType(comptime Store: type) type {
             defer store.lock.unlock();
 
             const segment = &store.segments.segments[slot];
-            // A trim that a power cut may still take has not killed anything.
-            const undone = store.durable.load(.seq_cst) < store.change_position;
-            if (undone or segment.pins > 1) {
+            if (segment.pins > 1) {
                 store.recycle.changes_seen = std.math.maxInt(u64);
                 return false;
             }
@@ -195,7 +243,7 @@ pub fn RecycleType(comptime Store: type) type {
             segment.state = .free;
             segment.used = 0;
             // One that is written but not in place may list it still.
-            segment.freed_at = store.checkpoint.count + @intFromBool(store.checkpoint.pending);
+            segment.freed_at = Store.Checkpoint.count_next(store);
             store.stats.segments_recycled += 1;
         }
 

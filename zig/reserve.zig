@@ -34,8 +34,18 @@ pub fn ReserveType(comptime Store: type) type {
         pub fn release(store: *Store) bool {
             const path = store.options.reserve orelse return false;
             store.io.unlink(path) catch return false;
+            sync_parent(store, path) catch return false;
             store.reserve_file.released = true;
             return true;
+        }
+
+        /// File systems give the blocks back when the name is gone for good.
+        fn sync_parent(store: *Store, path: [:0]const u8) io_layer.Error!void {
+            const above = std.fs.path.dirname(path) orelse ".";
+            var buffer: Store.PathBuffer = undefined;
+            @memcpy(buffer[0..above.len], above);
+            buffer[above.len] = 0;
+            try store.io.sync_dir(buffer[0..above.len :0]);
         }
 
         pub fn restore(store: *Store) io_layer.Error!bool {

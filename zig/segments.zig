@@ -55,6 +55,9 @@ pub const Segment = struct {
     filled: u32,
     /// The checkpoint that the start read lists it.
     listed: bool,
+    /// Dead, and its bytes have been taken off its streams; count of checkpoints then.
+    taken: bool,
+    taken_at: u32,
     /// Count of checkpoints when it became free.
     freed_at: u32,
     /// One live range, as the index of its stream header; all headers below are dead.
@@ -77,6 +80,8 @@ pub const Segment = struct {
         .file = null,
         .filled = 0,
         .listed = false,
+        .taken = false,
+        .taken_at = 0,
         .freed_at = 0,
         .witness = 0,
         .witness_stream = 0,

@@ -261,7 +261,9 @@ pub fn SettlerType(comptime Store: type) type {
             const news = !store.space_refused;
             store.space_refused = true;
             // What is dead now frees the disk, if a checkpoint lets it.
-            store.checkpoint.wanted = true;
+            if (store.staged.load(.acquire) != store.checkpoint.position) {
+                store.checkpoint.wanted = true;
+            }
             store.lock.unlock();
             if (news) store.notify();
             return false;

@@ -65,6 +65,10 @@ pub fn SurveyType(comptime Store: type) type {
             const slot = table.live[nth];
             const segment = &table.segments[slot];
             survey.generation = segment.generation + 1;
+            if (segment.taken) {
+                store.lock.unlock();
+                return true;
+            }
             segment.pins += 1;
             const in_memory = segment.table != segments.table_none;
             store.lock.unlock();

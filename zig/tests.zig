@@ -25,6 +25,7 @@ test {
     _ = @import("snappy.zig");
     _ = @import("snappy_fuzz.zig");
     _ = @import("stdx.zig");
+    _ = @import("space_test.zig");
     _ = @import("store_test.zig");
     _ = @import("streams.zig");
     _ = @import("wall_clock.zig");
