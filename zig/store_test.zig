@@ -11,7 +11,7 @@ const memory = @import("memory.zig");
 const DataDir = data_dir.DataDirType(io_zig.Real);
 const Store = DataDir.Store;
 
-const options: abi.OpenOptions = .{
+pub const options: abi.OpenOptions = .{
     .log_segment_bytes = 1 << 20,
     .meta_segment_bytes = 1 << 20,
     .log_ring_bytes = 1 << 20,

@@ -28,6 +28,7 @@ test {
     _ = @import("space_test.zig");
     _ = @import("store_test.zig");
     _ = @import("streams.zig");
+    _ = @import("stress_test.zig");
     _ = @import("wall_clock.zig");
     _ = @import("testing/io_test.zig");
 }

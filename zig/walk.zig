@@ -308,7 +308,14 @@ pub fn WalkType(comptime Store: type) type {
                 const cursor = start + piece.offset + done;
                 const bytes = store.ring.header(cursor).frame_bytes();
                 assert(done + bytes <= walk.scratch.len);
-                stdx.copy(walk.scratch[done..][0..bytes], store.ring.slice(cursor, bytes));
+                const source = store.ring.slice(cursor, bytes);
+                const target = walk.scratch[done..][0..bytes];
+                // Checksum and mark belong to the writer.
+                const crc = @offsetOf(frame.Header, "crc");
+                const mark = @offsetOf(frame.Header, "mark");
+                stdx.copy(target[0..crc], source[0..crc]);
+                stdx.copy(target[crc + 4 .. mark], source[crc + 4 .. mark]);
+                stdx.copy(target[mark + 4 ..], source[mark + 4 ..]);
                 done += bytes;
             }
             walk.start_piece(walk.scratch[0..done]);
