@@ -222,13 +222,15 @@ pub const Model = struct {
             50...52 => try model.truncate_one(),
             53...53 => try model.delete_one(),
             54...55 => try model.fence_one(),
-            56...74 => _ = Store.Writer.step(model.log()),
+            56...72 => _ = Store.Writer.step(model.log()),
+            73...74 => _ = Store.Flusher.step(model.log()),
             75...84 => _ = Store.Settler.step(model.log()),
             85...94 => try model.check_one(),
             95...97 => model.disk.clock_ns += random.uintLessThan(u64, 20) * std.time.ns_per_ms,
             98 => model.disk.clock_ns += 61 * std.time.ns_per_s,
             else => for (0..20) |_| {
                 _ = Store.Writer.step(model.log());
+                _ = Store.Flusher.step(model.log());
                 _ = Store.Settler.step(model.log());
             },
         }

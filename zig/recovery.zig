@@ -671,7 +671,7 @@ pub fn RecoveryType(comptime Store: type) type {
                 try recovery.open_file(slot);
                 if (segment.file == null) return error.Damaged;
             } else {
-                segment.* = .none;
+                segment.* = .blank(slot);
                 segment.state = .preparing;
                 segment.generation = generation;
                 segment.first_position = first_position;

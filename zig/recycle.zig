@@ -270,7 +270,7 @@ pub fn RecycleType(comptime Store: type) type {
             store.lock.lock();
             defer store.lock.unlock();
 
-            store.segments.segments[slot] = .none;
+            store.segments.segments[slot] = .blank(slot);
             return true;
         }
 

@@ -52,6 +52,7 @@ fn build(model: *Model, seed: u64, steps: u32) !void {
 fn settle(model: *Model) void {
     for (0..40) |_| {
         _ = model_test.Store.Writer.step(&model.dir.log);
+        _ = model_test.Store.Flusher.step(&model.dir.log);
         _ = model_test.Store.Settler.step(&model.dir.log);
         model.disk.clock_ns += std.time.ns_per_ms;
     }

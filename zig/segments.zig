@@ -37,6 +37,8 @@ pub const State = enum(u8) {
 
 pub const Segment = struct {
     state: State,
+    /// Its own number.
+    slot: u32,
     generation: u32,
     first_position: u64,
     /// Size of the file, as its header says.
@@ -68,8 +70,9 @@ pub const Segment = struct {
     /// A block of the sorted directory is not what was written: it must be built again.
     directory_damaged: bool,
 
-    pub const none: Segment = .{
+    const none: Segment = .{
         .state = .absent,
+        .slot = 0,
         .generation = 0,
         .first_position = 0,
         .bytes = 0,
@@ -88,6 +91,12 @@ pub const Segment = struct {
         .witness_end = 0,
         .directory_damaged = false,
     };
+
+    pub fn blank(slot: u32) Segment {
+        var segment: Segment = .none;
+        segment.slot = slot;
+        return segment;
+    }
 
     pub fn end_position(segment: *const Segment) u64 {
         return segment.first_position + segment.used;
@@ -120,7 +129,7 @@ pub const Table = struct {
     /// The segment of a slot, with those before it known as absent if they were not seen.
     pub fn at(table: *Table, slot: u32) *Segment {
         while (table.slots <= slot) : (table.slots += 1) {
-            table.segments[table.slots] = .none;
+            table.segments[table.slots] = .blank(table.slots);
         }
         return &table.segments[slot];
     }

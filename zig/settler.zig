@@ -119,6 +119,11 @@ pub fn SettlerType(comptime Store: type) type {
             if (store.durable.load(.seq_cst) < segment.end_position()) return false;
             // The writer may still be on its way to the next segment.
             if (store.written.load(.seq_cst) <= segment.end_position()) return false;
+            // So may the flusher be with its file.
+            store.lock.lock();
+            const flushing = store.flusher.slot == slot;
+            store.lock.unlock();
+            if (flushing) return false;
             const table = &store.directory.tables[segment.table];
             try Store.Sealed.write(store, slot.?, table, store.settler.order, store.settler.buffer);
             store.lock.lock();
@@ -231,7 +236,7 @@ pub fn SettlerType(comptime Store: type) type {
             const segment = store.segments.at(slot);
             const filled = segment.filled;
             const bytes = segment.bytes;
-            segment.* = .none;
+            segment.* = .blank(slot);
             segment.state = .preparing;
             segment.generation = open.generation + 1;
             segment.first_position = open.first_position + open.bytes;
@@ -252,7 +257,7 @@ pub fn SettlerType(comptime Store: type) type {
             defer store.lock.unlock();
 
             const segment = &store.segments.segments[slot];
-            segment.* = .none;
+            segment.* = .blank(slot);
             if (!gone) segment.state = .foreign;
         }
 

@@ -85,6 +85,7 @@ const Node = struct {
     fn work(node: *Node) void {
         for (0..30) |_| {
             _ = Store.Writer.step(node.log());
+            _ = Store.Flusher.step(node.log());
             _ = Store.Settler.step(node.log());
             _ = Store.Writer.step(&node.dir.meta);
             _ = Store.Settler.step(&node.dir.meta);

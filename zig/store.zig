@@ -96,6 +96,7 @@ pub fn StoreType(comptime IO: type) type {
         pub const Append = @import("append.zig").AppendType(Store);
         pub const Tail = @import("tail.zig").TailType(Store);
         pub const Writer = @import("writer.zig").WriterType(Store);
+        pub const Flusher = @import("flusher.zig").FlusherType(Store);
         pub const Reader = @import("reader.zig").ReaderType(Store);
         pub const Settler = @import("settler.zig").SettlerType(Store);
         pub const Replay = @import("replay.zig").ReplayType(Store);
@@ -142,6 +143,7 @@ pub fn StoreType(comptime IO: type) type {
         durable: std.atomic.Value(u64),
 
         writer: Writer,
+        flusher: Flusher,
         reader: Reader,
         settler: Settler,
         checkpoint: Checkpoint,
@@ -177,7 +179,7 @@ pub fn StoreType(comptime IO: type) type {
         writer_bell: bell.Bell,
         settler_bell: bell.Bell,
         readers_condition: stdx.Condition,
-        threads: [limits.readers_max + 2]?std.Thread,
+        threads: [limits.readers_max + 3]?std.Thread,
 
         /// Counted without the lock.
         pub const Counters = struct {
@@ -251,6 +253,7 @@ pub fn StoreType(comptime IO: type) type {
             store.counters = .{};
             store.threads = @splat(null);
             store.writer = .{};
+            store.flusher.init();
             store.files = .{};
             store.settler = .{};
             store.checkpoint = .{};
@@ -322,6 +325,7 @@ pub fn StoreType(comptime IO: type) type {
             store.streams.deinit();
             store.readers_condition.deinit();
             store.settler_bell.deinit();
+            store.flusher.deinit();
             store.writer_bell.deinit();
         }
 
@@ -332,7 +336,9 @@ pub fn StoreType(comptime IO: type) type {
                 return error.OutOfMemory;
             store.threads[1] = std.Thread.spawn(attributes, Settler.run, .{store}) catch
                 return error.OutOfMemory;
-            for (store.threads[2..][0..store.options.readers], 0..) |*thread, index| {
+            store.threads[2] = std.Thread.spawn(attributes, Flusher.run, .{store}) catch
+                return error.OutOfMemory;
+            for (store.threads[3..][0..store.options.readers], 0..) |*thread, index| {
                 thread.* = std.Thread.spawn(attributes, Reader.run, .{ store, @as(u32, @intCast(index)) }) catch
                     return error.OutOfMemory;
             }
@@ -347,6 +353,7 @@ pub fn StoreType(comptime IO: type) type {
             store.stopping.store(true, .seq_cst);
             store.writer_bell.ring();
             store.settler_bell.ring();
+            store.flusher.bell.ring();
             store.lock.lock();
             store.readers_condition.broadcast();
             store.lock.unlock();
@@ -355,7 +362,7 @@ pub fn StoreType(comptime IO: type) type {
                 thread.* = null;
             }
             if (!store.options.threads) {
-                while (Writer.step(store) == .worked) {}
+                while (Writer.step(store) == .worked or Flusher.step(store)) {}
             }
             store.detach();
             if (store.failed()) return false;
@@ -436,6 +443,11 @@ pub fn StoreType(comptime IO: type) type {
             store.failure.store(if (number == 0) -1 else number, .seq_cst);
             store.settler_bell.ring();
             store.notify();
+        }
+
+        /// Everything below has been synced. Writer and flusher both say so, in no order.
+        pub fn raise_durable(store: *Store, position: u64) void {
+            _ = store.durable.fetchMax(position, .seq_cst);
         }
 
         pub fn failed(store: *const Store) bool {

@@ -30,7 +30,7 @@ pub fn WriterType(comptime Store: type) type {
         offset: u32 = 0,
         /// Position up to which marks in durable frames prove what is durable.
         proven: u64 = 0,
-        /// When the newest bytes were written that no sync covers yet.
+        /// When the oldest bytes were written that no sync covers and no request names.
         unsynced_since_ns: ?u64 = null,
         /// When the last group was done.
         idle_since_ns: u64 = 0,
@@ -81,6 +81,8 @@ pub fn WriterType(comptime Store: type) type {
         fn patience_ns(store: *Store) ?u64 {
             const writer = &store.writer;
             if (store.failed()) return null;
+            // The flusher rings when it is done.
+            if (Store.Flusher.busy(store)) return null;
             const now = store.io.now_ns();
             if (writer.unsynced_since_ns) |since| {
                 return (since + store.options.flush_interval_ns) -| now + 1;
@@ -111,11 +113,18 @@ pub fn WriterType(comptime Store: type) type {
             const writer = &store.writer;
             const now = store.io.now_ns();
             const stopping = store.stopping.load(.seq_cst);
-            if (writer.unsynced_since_ns) |since| {
-                if (!stopping and now < since + store.options.flush_interval_ns) return .idle;
+            const written = store.written.load(.monotonic);
+            if (stopping and store.durable.load(.monotonic) < written) {
                 try sync(store);
-                writer.idle_since_ns = store.io.now_ns();
                 store.notify();
+                return .worked;
+            }
+            if (Store.Flusher.busy(store)) return .idle;
+            if (store.durable.load(.monotonic) >= written) writer.unsynced_since_ns = null;
+            if (writer.unsynced_since_ns) |since| {
+                if (now < since + store.options.flush_interval_ns) return .idle;
+                writer.unsynced_since_ns = null;
+                Store.Flusher.request(store, written);
                 return .worked;
             }
             if (stopping or writer.proven >= store.durable.load(.monotonic)) return .idle;
@@ -150,12 +159,23 @@ pub fn WriterType(comptime Store: type) type {
             add(&writer.counters.written_bytes, closed.bytes);
             add(&writer.counters.write_ns_total, written_ns - start_ns);
             if (writer.unsynced_since_ns == null) writer.unsynced_since_ns = written_ns;
-            const overdue = written_ns >= writer.unsynced_since_ns.? +
-                store.options.flush_interval_ns or
-                ticket - store.durable.load(.monotonic) >= limits.unsynced_bytes_max;
-            if (closed.sync or overdue) try sync(store);
+            try sync_due(store, closed.sync, written_ns);
             writer.idle_since_ns = store.io.now_ns();
             store.notify();
+        }
+
+        /// A frame that waits for it is synced here; what nobody waits for is left to the flusher,
+        /// as long as that keeps up.
+        fn sync_due(store: *Store, waited_for: bool, now: u64) io_layer.Error!void {
+            const writer = &store.writer;
+            const ticket = writer.first_position + writer.offset;
+            const unsynced = ticket - store.durable.load(.monotonic);
+            if (waited_for or unsynced >= limits.unsynced_bytes_max) return sync(store);
+            if (Store.Flusher.busy(store)) return;
+            const overdue = now >= writer.unsynced_since_ns.? + store.options.flush_interval_ns;
+            if (!overdue and unsynced < limits.unsynced_bytes_max / 4) return;
+            writer.unsynced_since_ns = null;
+            Store.Flusher.request(store, ticket);
         }
 
         fn sync(store: *Store) io_layer.Error!void {
@@ -164,7 +184,7 @@ pub fn WriterType(comptime Store: type) type {
             try store.io.sync_data(writer.file);
             const spent_ns = store.io.now_ns() - start_ns;
             writer.unsynced_since_ns = null;
-            store.durable.store(writer.first_position + writer.offset, .seq_cst);
+            store.raise_durable(writer.first_position + writer.offset);
             add(&writer.counters.syncs, 1);
             add(&writer.counters.sync_ns_total, spent_ns);
             const max = writer.counters.sync_ns_max.load(.monotonic);
@@ -184,7 +204,8 @@ pub fn WriterType(comptime Store: type) type {
             store.lock.unlock();
             if (writer.offset < used) return true;
             // Frames of the next segment must not outlive unsynced ones of this.
-            if (writer.unsynced_since_ns != null) try sync(store);
+            const end = writer.first_position + writer.offset;
+            if (store.durable.load(.seq_cst) < end) try sync(store);
             store.lock.lock();
             defer store.lock.unlock();
 
@@ -192,7 +213,7 @@ pub fn WriterType(comptime Store: type) type {
             const start = writer.first_position + writer.offset;
             store.ring.written.store(writer.ring_cursor + writer.offset, .release);
             store.written.store(start, .seq_cst);
-            store.durable.store(start, .seq_cst);
+            store.raise_durable(start);
             return staged > start;
         }
 
@@ -259,6 +280,11 @@ pub fn WriterType(comptime Store: type) type {
                 const value = @field(counters, name).load(.monotonic);
                 @field(out, name) = @floatFromInt(value);
             }
+            const flusher = &store.flusher;
+            out.syncs += @floatFromInt(flusher.syncs.load(.monotonic));
+            out.sync_ns_total += @floatFromInt(flusher.sync_ns_total.load(.monotonic));
+            const max: f64 = @floatFromInt(flusher.sync_ns_max.load(.monotonic));
+            out.sync_ns_max = @max(out.sync_ns_max, max);
         }
     };
 }
