@@ -17,6 +17,7 @@ import type { Call, Effects, Input, ReadPart } from "../core/base/node_contract.
 import { DataNode } from "../core/node/node.ts";
 import type { Settings } from "../core/base/settings.ts";
 import type { Disk } from "./disk/disk.ts";
+import { ExitCode } from "./exit.ts";
 import type { Log } from "./log.ts";
 
 /** What takes answers: a Kafka connection, later an HTTP request. */
@@ -92,13 +93,17 @@ export class Host implements Effects {
     if (this.#stepping) return;
     this.#stepping = true;
     try {
-      // An exception is a bug of ours: it ends the process, so the queue need not survive it.
       do {
         for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
           this.counters.steps += 1;
           this.node.step(next, this);
         }
       } while (this.#readNext());
+    } catch (error) {
+      // Bun would hand it to a socket's `error` handler and run on after half a step.
+      const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      process.stderr.write(`pyralog: bug in the data thread: ${words}\n`);
+      process.exit(ExitCode.bug);
     } finally {
       this.#stepping = false;
     }

@@ -337,11 +337,11 @@ export class Store {
     );
   }
 
-  deleteStream(stream: number): void {
-    this.#must(
-      this.#library.pyralog_stream_delete(this.handle, u32(stream)),
-      "a known stream is deleted",
-    );
+  /** False: there is no room for the frame that says so now; ask again. */
+  deleteStream(stream: number): boolean {
+    const status = this.#library.pyralog_stream_delete(this.handle, u32(stream));
+    this.#stateFrame(status);
+    return status === Status.ok;
   }
 
   append(

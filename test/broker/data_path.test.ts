@@ -234,6 +234,16 @@ describe("broker: produce", () => {
     });
   }
 
+  test("a partition without offsets left refuses, and does not assert", () => {
+    const node = withTopic();
+    produced(node, batchOf(["a"]));
+    const { partitions, image } = node.node.broker;
+    const slot = image.topicByName("t")?.slotOf(0);
+    if (slot === undefined) throw new Error("the topic has a partition");
+    partitions.assign(slot, Number.MAX_SAFE_INTEGER - 1, 0, 0);
+    expect(produced(node, batchOf(["b"]))?.errorCode).toBe(ErrorCode.INVALID_RECORD);
+  });
+
   test("limits of the topic hold (max.message.bytes, segment.bytes, min.insync.replicas)", () => {
     const node = withTopic({}, [{ name: "max.message.bytes", value: "100" }]);
     expect(produced(node, batchOf(["x".repeat(200)]))?.errorCode).toBe(ErrorCode.MESSAGE_TOO_LARGE);

@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { BodyWriter } from "../../bench/kafka_client.ts";
 import { apiVersions, createTopic, listOffset, produce } from "../harness/apis.ts";
+import { stampCrc } from "../../src/wire/batch.ts";
 import { encodeBatch } from "../harness/batch.ts";
 import { Connection } from "../harness/connection.ts";
 import { Server } from "../harness/server.ts";
@@ -115,4 +116,29 @@ test("door: more bytes than the staging ring takes are held back, not dropped", 
   expect(new Set(results.map((result) => result.baseOffset)).size).toBe(160);
   expect((await listOffset(good, "burst", 0, -1)).offset).toBe(160);
   for (const sender of senders) sender.close();
+});
+
+test("door: a compressed batch that claims more records than it holds hands out no offset", async () => {
+  await createTopic(good, "claims", { partitions: 1 });
+  const honest = encodeBatch([{ key: null, value: Buffer.from("x"), timestamp: Date.now() }]);
+  const claiming = Buffer.from(honest);
+  claiming.writeUInt8(1, 22); // gzip, which these records are not
+  claiming.writeInt32BE(0x7ffffffe, 23);
+  claiming.writeInt32BE(0x7fffffff, 57);
+  stampCrc(claiming, new DataView(claiming.buffer, claiming.byteOffset, claiming.byteLength), 0);
+  expect((await produce(good, "claims", 0, claiming)).error).toBe(87);
+  expect(await produce(good, "claims", 0, honest)).toEqual({ error: 0, baseOffset: 0 });
+});
+
+test("door: a batch of equal records that packs to almost nothing is taken", async () => {
+  await createTopic(good, "equal", { partitions: 1 });
+  const records = Array.from({ length: 20_000 }, () => ({
+    key: null,
+    value: Buffer.alloc(0),
+    timestamp: 1_700_000_000_000,
+  }));
+  const batch = encodeBatch(records, { codec: "zstd" });
+  expect(batch.byteLength).toBeLessThan(records.length * 7);
+  expect((await produce(good, "equal", 0, batch)).error).toBe(0);
+  expect((await listOffset(good, "equal", 0, -1)).offset).toBe(20_000);
 });

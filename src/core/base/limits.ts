@@ -50,6 +50,8 @@ export const frameMsMax = 30_000;
 /** Output of opening one compressed batch, in bytes and as a multiple of the input. */
 export const inspectedBytesMax = 64 * 1024 * 1024;
 export const inspectedRatioMax = 100;
+/** Allowed whatever the ratio: honest batches of equal records pack to almost nothing. */
+export const inspectedBytesMin = 2 * batchBytesMax;
 /** Groups that one partition of `__consumer_offsets` takes; more are refused with a retriable code. */
 export const groupsPerShardMax = 100_000;
 /** Member ids given out by one group and not used yet. */

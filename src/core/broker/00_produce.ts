@@ -378,6 +378,9 @@ function appendBatch(
       }
     }
   }
+  if (broker.partitions.endOf(slot) + count > Number.MAX_SAFE_INTEGER) {
+    return refuse(result, ErrorCode.INVALID_RECORD, "the partition has no offsets left");
+  }
   if (!broker.hasCredit(batch.byteLength)) {
     return refuse(result, ErrorCode.KAFKA_STORAGE_ERROR, "the disk takes no more bytes now");
   }

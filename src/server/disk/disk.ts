@@ -78,6 +78,8 @@ export class Disk {
   readonly #slots = new Map<number, Slot>();
   readonly #pending = new Map<number, Pending>();
   #queued: Queued[] = [];
+  /** Streams of deleted topics that the disk had no room to forget; as many as it has at most. */
+  #undeleted: number[] = [];
   #nextRequest = 1;
   #buffer = new Uint8Array(readBufferBytes);
   #takesWrites = true;
@@ -115,6 +117,9 @@ export class Disk {
       for (const completion of progress.completions) this.#complete(completion, sink);
     }
     this.#retryQueued();
+    if (this.#undeleted.length > 0) {
+      this.#undeleted = this.#undeleted.filter((stream) => !this.#store.deleteStream(stream));
+    }
     sink.progressed();
   }
 
@@ -205,7 +210,7 @@ export class Disk {
   remove(slot: Slot): void {
     const stream = this.#streams[slot] ?? streamNone;
     if (stream === streamNone) return;
-    this.#store.deleteStream(stream);
+    if (!this.#store.deleteStream(stream)) this.#undeleted.push(stream);
     this.#slots.delete(stream);
     this.#streams[slot] = streamNone;
   }

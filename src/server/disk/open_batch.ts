@@ -3,7 +3,7 @@
 
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { Attribute, Codec, Fact, factStride, Flaw } from "../../core/base/facts.ts";
-import { inspectedBytesMax, inspectedRatioMax } from "../../core/base/limits.ts";
+import { inspectedBytesMax, inspectedBytesMin, inspectedRatioMax } from "../../core/base/limits.ts";
 import { lz4Decompress, snappyDecompress } from "../../storage/storage.ts";
 import { checkBatch, stampCrc } from "../../wire/batch.ts";
 
@@ -20,7 +20,7 @@ export function openBatch(batch: Uint8Array): Uint8Array | null {
   const records = decompress(
     codec,
     packed,
-    Math.min(inspectedBytesMax, packed.byteLength * inspectedRatioMax),
+    Math.min(inspectedBytesMax, Math.max(inspectedBytesMin, packed.byteLength * inspectedRatioMax)),
   );
   if (records === null) return null;
   const opened = new Uint8Array(headerBytes + records.byteLength);

@@ -201,6 +201,16 @@ export class KafkaConnection implements FrameSink {
   }
 
   /**
+   * Whether the answer needs the records of a compressed batch: on a compacted topic, and where the
+   * batch claims more records than it has bytes, because the count hands out offsets.
+   */
+  #opens(topic: ProduceRequest["topics"][number], at: number): boolean {
+    const count = scratch.facts[at + Fact.recordsCount] ?? 0;
+    if (count > (scratch.facts[at + Fact.bytes] ?? 0)) return true;
+    return this.#host.compacts(topic.name, topic.topicId);
+  }
+
+  /**
    * A compacted topic needs a key in every record, and a compressed batch shows them only when it is
    * opened: its facts are completed here, with a bounded output.
    */
@@ -211,7 +221,7 @@ export class KafkaConnection implements FrameSink {
         if (records === null) continue;
         const flaws = scratch.facts[at + Fact.flaws] ?? 0;
         const codec = (scratch.facts[at + Fact.attributes] ?? 0) & Attribute.codecMask;
-        if (codec !== Codec.none && flaws === 0 && this.#host.compacts(topic.name, topic.topicId)) {
+        if (codec !== Codec.none && flaws === 0 && this.#opens(topic, at)) {
           inspectBatch(records, scratch.facts, at);
         }
         at += factStride;
