@@ -239,7 +239,8 @@ async function runRound(site: Site, random: Random, tally: Tally): Promise<void>
     () => {
       if (!server.running) throw new Error(`the server ended under load\n${server.logTail()}`);
       load.check();
-      return load.ackedBytes >= target;
+      // A strike before the first commit would judge no group at all.
+      return load.ackedBytes >= target && commitsOf(workload) > 0;
     },
     loadMsMax,
   );
