@@ -132,18 +132,18 @@ pub fn ReaderType(comptime IO: type) type {
         loaded: ?u32 = null,
 
         pub fn load(reader: *Reader, index: u32, kind: u16) Error!*const Block {
-            if (reader.loaded != index) {
-                reader.loaded = null;
-                const bytes = std.mem.asBytes(&reader.block);
-                const position = @as(u64, index) * block_bytes;
-                const done = try reader.io.pread(reader.file, bytes, position);
-                if (done != block_bytes) return error.Damaged;
-                reader.loaded = index;
+            if (reader.loaded == index) {
+                return if (reader.block.head.kind == kind) &reader.block else error.Damaged;
             }
+            reader.loaded = null;
+            const bytes = std.mem.asBytes(&reader.block);
+            const position = @as(u64, index) * block_bytes;
+            const done = try reader.io.pread(reader.file, bytes, position);
+            if (done != block_bytes) return error.Damaged;
             if (!reader.block.valid(reader.seed, reader.generation, index, kind)) {
-                reader.loaded = null;
                 return error.Damaged;
             }
+            reader.loaded = index;
             return &reader.block;
         }
 

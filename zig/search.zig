@@ -112,9 +112,22 @@ pub fn SearchType(comptime Store: type) type {
             return finish(walk, .absent);
         }
 
+        /// Of an ordered stream all runs in memory lie behind the offset.
+        fn memory_oldest(walk: *const Walk, stream: *const streams.Stream) ?arrival.Place {
+            const store = walk.store;
+            var at = store.directory.oldest(stream);
+            while (at) |place| : (at = store.directory.next(place)) {
+                if (place.run.max_timestamp < walk.minimum_timestamp) continue;
+                const key = @max(place.run.base, walk.next_offset);
+                if (Store.Tail.visible_end(store, stream, place) > key) return place;
+            }
+            return null;
+        }
+
         /// The lowest run in memory that counts; of two that hold the offset the newer one.
         fn memory_best(walk: *const Walk, stream: *const streams.Stream) ?arrival.Place {
             const store = walk.store;
+            if (is_ordered(stream)) return memory_oldest(walk, stream);
             var best: ?arrival.Place = null;
             var best_key: i64 = std.math.maxInt(i64);
             var at = store.directory.newest(stream);
