@@ -523,10 +523,10 @@ pub const Model = struct {
         const stream = &model.streams[random.uintLessThan(usize, streams_max)];
         if (!stream.live) return;
         const offset = random.intRangeAtMost(i64, stream.log_start, stream.end);
-        if (random.boolean()) {
-            try model.check_from(stream, offset, 3);
-        } else {
-            try model.check_lookup(stream);
+        switch (random.uintLessThan(u8, 3)) {
+            0 => try model.check_from(stream, offset, 3),
+            1 => try model.check_lookup(stream),
+            else => try model.check_headers(stream, offset),
         }
     }
 
@@ -667,6 +667,37 @@ pub const Model = struct {
         std.mem.writeInt(i64, want[0..8], frame.op.base, .big);
         std.mem.writeInt(u32, want[12..16], frame.op.epoch, .big);
         return want;
+    }
+
+    /// The headers of all batches that start at or behind the offset, as they are served.
+    fn check_headers(model: *Model, stream: *Stream, from: i64) !void {
+        var bytes: [20 << 10]u8 = undefined;
+        const answer = try model.later(.headers, .{
+            .stream = stream.id,
+            .offset = from,
+            .limit = stream.end,
+            .bytes_max = std.math.maxInt(u32),
+            .first_always = true,
+        }, .timestamp, 0, &bytes);
+        const status: Status = @fromBackingInt(answer.status);
+        if (model.tolerant and (status == .io or status == .damaged)) return;
+        var offset = from;
+        if (model.expected(stream, offset)) |frame| {
+            // One that only holds the offset starts before it.
+            if (frame.op.base < from) offset = frame.op.base + frame.op.count;
+        }
+        var at: usize = 0;
+        while (at < answer.bytes) : (at += 61) {
+            const frame = model.expected(stream, offset) orelse return error.MoreThanWasWritten;
+            var buffer: [16 << 10]u8 = undefined;
+            const want = bytes_of(frame, &buffer);
+            try testing.expectEqualSlices(u8, want[0..61], bytes[at..][0..61]);
+            offset = frame.op.base + frame.op.count;
+        }
+        const left = model.expected(stream, offset);
+        if (answer.bytes == 0 and left != null and left.?.op.base < stream.end) {
+            try testing.expectEqual(null, left);
+        }
     }
 
     /// The first batch at or above a time, and the one with the highest.

@@ -220,3 +220,40 @@ test "rot: a bit of an open store costs at most one batch (seeds 0 to 149)" {
     const range = model_test.seeds(0, 150);
     for (range[0]..range[1]) |seed| try rot_open(seed);
 }
+
+/// A bit below what marks prove, and then the power goes: damage, and never a torn tail.
+fn rot_cut(seed: u64) !void {
+    var model: Model = undefined;
+    try build(&model, seed, 200);
+    defer model.deinit();
+
+    var prng = std.Random.DefaultPrng.init(seed ^ 0xb17);
+    const random = prng.random();
+    const store = &model.dir.log;
+    // Marks of frames that no sync covered may be gone as well.
+    const synced = store.durable.load(.seq_cst) == store.written.load(.seq_cst);
+    // The mark frame that proves the last group is proven by none itself.
+    const proven = store.writer.proven -| 64;
+    // In the open segment: others have their directories, and no walk.
+    const open = &store.segments.segments[store.open_slot];
+    const first = open.first_position + 4096;
+    var path_buffer: [64]u8 = undefined;
+    const path = try std.fmt.bufPrint(&path_buffer, "/data/log/{d:0>10}.seg", .{open.slot});
+    const position = open.first_position;
+    model.abandon();
+    if (random.boolean()) model.disk.power_cut(.subset) else model.disk.process_kill();
+    if (!model.sync_always or !synced or proven <= first) return;
+    const at = first + random.uintLessThan(u64, proven - first);
+    errdefer std.debug.print("seed {d} {s} position {d}\n", .{ seed, path, at - position });
+    model.disk.flip_bit(path, at - position, random.int(u3));
+    try testing.expectEqual(.ok, model.start());
+    const tail: u64 = @trunc(model.opened.log_tail);
+    try testing.expect(tail >= model.durable);
+    try model.rewind(tail);
+    try model.check_damaged(1);
+}
+
+test "rot: below the durable mark nothing is cut, whatever the boot (seeds 0 to 149)" {
+    const range = model_test.seeds(0, 150);
+    for (range[0]..range[1]) |seed| try rot_cut(seed);
+}

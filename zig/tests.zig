@@ -3,6 +3,7 @@
 
 test {
     _ = @import("abi_gen.zig");
+    _ = @import("abi_test.zig");
     _ = @import("arrival.zig");
     _ = @import("batch.zig");
     _ = @import("batch_fuzz.zig");
@@ -11,6 +12,7 @@ test {
     _ = @import("cuts.zig");
     _ = @import("damage.zig");
     _ = @import("fault_test.zig");
+    _ = @import("format_test.zig");
     _ = @import("frame.zig");
     _ = @import("fuzz.zig");
     _ = @import("io.zig");
