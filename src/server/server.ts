@@ -76,6 +76,7 @@ class Node {
 
   static async start(config: Config, version: string, log: Log): Promise<Node> {
     const libraryPath = loadLibrary(config);
+    await probePort(config);
     const directory = openDirectory(config, libraryPath);
     const { opened } = directory;
     if (opened.bootKind !== "first" && opened.bootKind !== "clean") {
@@ -86,6 +87,8 @@ class Node {
       });
     }
     const settings = settingsOf(config, version, opened);
+    // What the core decides by chance can be repeated from these four numbers.
+    log.info("starting", { seed: settings.seed.join(","), starts: settings.starts });
     const control = new ControlThread(log);
     const disk = new Disk(directory.log);
     const host = new Host(settings, disk, control, log);
@@ -319,24 +322,60 @@ function diskFailure(config: Config, number: number): string {
   return `a write or sync of the log in ${config.server.data_dir} failed (error ${number}). Nothing after the last durable position was acknowledged. Check the disk; the next start re-validates the log.`;
 }
 
+/** Before anything is made on the disk: a second node started by mistake leaves no trace. */
+async function probePort(config: Config): Promise<void> {
+  const { bind_addr } = config.server;
+  try {
+    const socket = { data: () => {} };
+    await Bun.listen({ hostname: hostOf(bind_addr), port: portOf(bind_addr), socket }).stop(true);
+  } catch (error) {
+    throw bindFailure(bind_addr, error);
+  }
+}
+
+function bindFailure(address: string, error: unknown): FatalError {
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  const choose = "choose another: --set server.bind_addr=127.0.0.1:PORT";
+  switch (code) {
+    case "EADDRINUSE":
+      return new FatalError(
+        ExitCode.bind,
+        `cannot listen on ${address}: another process uses the port. Stop it, or ${choose}`,
+      );
+    case "EADDRNOTAVAIL":
+      return new FatalError(
+        ExitCode.bind,
+        `cannot listen on ${address}: this machine does not have that address. Set server.bind_addr to one that it has, or 0.0.0.0 for all.`,
+      );
+    case "EACCES":
+      return new FatalError(
+        ExitCode.bind,
+        `cannot listen on ${address}: no permission; ports below 1024 need it. Grant it, or ${choose}`,
+      );
+    default: {
+      const words = error instanceof Error ? error.message : String(error);
+      return new FatalError(
+        ExitCode.bind,
+        `cannot listen on ${address}: ${words}. Check that the host has an address on this machine, or ${choose}`,
+      );
+    }
+  }
+}
+
 function listen(config: Config, host: Host): KafkaListener {
-  const hostname = hostOf(config.server.bind_addr);
-  const port = portOf(config.server.bind_addr);
-  const advertised = config.server.advertised_addr;
+  const { bind_addr, advertised_addr } = config.server;
   try {
     return new KafkaListener(host, {
-      hostname,
-      port,
+      hostname: hostOf(bind_addr),
+      port: portOf(bind_addr),
       advertised:
-        advertised === null ? null : { host: hostOf(advertised), port: portOf(advertised) },
+        advertised_addr === null
+          ? null
+          : { host: hostOf(advertised_addr), port: portOf(advertised_addr) },
       idleMsMax: Number(config.kafka.connections_max_idle_ms),
     });
   } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
-    throw new FatalError(
-      ExitCode.bind,
-      `cannot listen on ${config.server.bind_addr}: ${words}. Stop what uses the port, or choose another: --set server.bind_addr=127.0.0.1:PORT`,
-    );
+    throw bindFailure(bind_addr, error);
   }
 }
 

@@ -2,7 +2,7 @@
 // and how it says no. The executable of `bun run build` where there is one, else the sources.
 
 import { afterAll, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { removeScratchDir, scratchDir } from "../../bench/child.ts";
 import { root } from "../../bench/tools.ts";
@@ -49,7 +49,8 @@ async function startNode(args: readonly string[], place: Place = {}): Promise<St
     if (!done) said += decoder.decode(value, { stream: true });
     return !done;
   };
-  while (!/ready in [\d.]+ m?s/.test(said)) {
+  // `bun run start` says before it that its tools are ready.
+  while (!/Kafka\s+\S+:\d+[\s\S]*ready in/.test(said)) {
     if (!(await more())) throw new Error(`the node ended before it was ready:\n${said}`);
   }
   return {
@@ -62,10 +63,10 @@ async function startNode(args: readonly string[], place: Place = {}): Promise<St
   };
 }
 
-async function refused(args: readonly string[], place: Place = {}): Promise<string> {
+async function refused(args: readonly string[], exitCode = 2, place: Place = {}): Promise<string> {
   const child = spawn(args, place);
   const said = await new Response(child.stderr).text();
-  expect(await child.exited).toBe(2);
+  expect(await child.exited).toBe(exitCode);
   return said;
 }
 
@@ -129,6 +130,23 @@ test(
     );
     expect(await refused(["--set", "server.bind_addr=0.0.0.0:0"])).toContain("insecure_listeners");
     expect(await refused(["--verbos"])).toContain('unknown argument "--verbos"');
+  },
+  testMsMax,
+);
+
+test(
+  "e2e: a port in use is named before anything is made on the disk",
+  async () => {
+    const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
+    const data = join(folder, "no-trace");
+    const address = `127.0.0.1:${taken.port}`;
+    const said = await refused(
+      ["--set", `server.bind_addr=${address}`, "--set", `server.data_dir=${data}`],
+      14,
+    );
+    taken.stop(true);
+    expect(said).toContain(`cannot listen on ${address}: another process uses the port`);
+    expect(existsSync(data)).toBe(false);
   },
   testMsMax,
 );
