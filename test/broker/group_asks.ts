@@ -76,7 +76,7 @@ export function started(
   topics: readonly string[] = ["t"],
   disk = new MemoryDisk(),
 ): OneNode {
-  const node = new OneNode(kafka, disk);
+  const node = new OneNode(kafka, { disk });
   for (const name of topics) {
     const topic = {
       name,

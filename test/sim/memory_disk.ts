@@ -30,6 +30,8 @@ interface StoredBatch {
 interface Stream {
   batches: StoredBatch[];
   logStart: number;
+  /** The log start that a power cut cannot take back. */
+  durableStart: number;
 }
 
 const none = new Uint8Array(0);
@@ -39,6 +41,8 @@ export class MemoryDisk {
   /** By topic id and partition, as a real store keeps them. */
   #streams = new Map<string, Stream>();
   readonly #bound = new Map<Slot, Stream>();
+  /** Bytes of reads whose step is not over. */
+  readonly #views: Uint8Array[] = [];
   #tail = 0;
   durable = 0;
   readonly ringBytes: number;
@@ -56,26 +60,43 @@ export class MemoryDisk {
 
   sync(): void {
     this.durable = this.#tail;
+    for (const stream of this.#streams.values()) {
+      stream.durableStart = stream.logStart;
+      stream.batches = stream.batches.filter((batch) => batch.end > stream.logStart);
+    }
   }
 
-  /** What a process that starts now finds after a power cut: nothing that was not durable. */
-  afterPowerCut(): MemoryDisk {
+  /**
+   * What a process that starts now finds after a power cut: the log is one sequence, so a prefix that
+   * ends at `kept`, which is at or behind what was durable.
+   */
+  afterPowerCut(kept: number = this.durable): MemoryDisk {
+    assert(kept >= this.durable && kept <= this.#tail, "what was durable is kept");
     const next = new MemoryDisk(this.ringBytes);
-    next.#tail = this.durable;
-    next.durable = this.durable;
+    next.#tail = kept;
+    next.durable = kept;
     for (const [key, stream] of this.#streams) {
       next.#streams.set(key, {
-        logStart: stream.logStart,
-        batches: stream.batches.filter((batch) => batch.ticket <= this.durable),
+        logStart: stream.durableStart,
+        durableStart: stream.durableStart,
+        batches: stream.batches.filter((batch) => batch.ticket <= kept),
       });
     }
     return next;
   }
 
+  /** Where a power cut may end the log. */
+  ticketsBeyondDurable(): readonly number[] {
+    const ends = new Set<number>([this.durable]);
+    for (const { batches } of this.#streams.values())
+      for (const batch of batches) if (batch.ticket > this.durable) ends.add(batch.ticket);
+    return [...ends];
+  }
+
   open(slot: Slot, key: string): OpenedPartition {
     let stream = this.#streams.get(key);
     if (stream === undefined) {
-      stream = { batches: [], logStart: 0 };
+      stream = { batches: [], logStart: 0, durableStart: 0 };
       this.#streams.set(key, stream);
     }
     this.#bound.set(slot, stream);
@@ -119,6 +140,8 @@ export class MemoryDisk {
 
   read(part: ReadPart, bytesMax: number, first: boolean): ReadOutcome {
     const stream = this.#streamOf(part.slot);
+    if (part.offset < stream.logStart)
+      return { status: "out-of-range", records: none, nextOffset: part.offset };
     const parts: Uint8Array[] = [];
     let bytes = 0;
     let next: number = part.offset;
@@ -132,13 +155,26 @@ export class MemoryDisk {
     }
     return {
       status: "ok",
-      records: bytes === 0 ? none : new Uint8Array(Buffer.concat(parts)),
+      records: bytes === 0 ? none : this.#view(new Uint8Array(Buffer.concat(parts))),
       nextOffset: offset(next),
     };
   }
 
+  #view(bytes: Uint8Array): Uint8Array {
+    this.#views.push(bytes);
+    return bytes;
+  }
+
+  /** The step that a read was for is over: whoever still looks at its bytes sees rubbish. */
+  forgetViews(): void {
+    for (const view of this.#views) view.fill(0xdb);
+    this.#views.length = 0;
+  }
+
   lookup(slot: Slot, by: "timestamp" | "max-timestamp", value: number, limit: Offset): ReadOutcome {
-    const below = this.#streamOf(slot).batches.filter((batch) => batch.end <= limit);
+    const below = this.#streamOf(slot).batches.filter(
+      (batch) => batch.end <= limit && batch.end > this.#streamOf(slot).logStart,
+    );
     const found =
       by === "timestamp"
         ? below.find((batch) => batch.maxTimestamp >= value)
@@ -153,7 +189,6 @@ export class MemoryDisk {
   trim(slot: Slot, at: Offset): void {
     const stream = this.#streamOf(slot);
     stream.logStart = Math.max(stream.logStart, at);
-    stream.batches = stream.batches.filter((batch) => batch.end > at);
   }
 
   remove(slot: Slot): void {

@@ -14,18 +14,13 @@ import {
   type Ticket,
   type TopicId,
 } from "../../src/core/base/ids.ts";
-import type {
-  Call,
-  Effects,
-  Input,
-  ReadOutcome,
-  ReadPart,
-} from "../../src/core/base/node_contract.ts";
+import type { Call, Effects, ReadOutcome, ReadPart } from "../../src/core/base/node_contract.ts";
 import type { Settings } from "../../src/core/base/settings.ts";
 import { type ControlEffects, ControlNode, DataNode } from "../../src/core/node/node.ts";
 import { type AnyApi, type ApiName, apis } from "../../src/wire/apis.ts";
 import { checkBatch } from "../../src/wire/batch.ts";
 import { MemoryDisk } from "./memory_disk.ts";
+import { InOrder, type Schedule } from "./schedule.ts";
 
 const metadataSlot = 0 as Slot; // proof: the metadata disk has one stream
 const noFacts = new Float64Array(0);
@@ -34,6 +29,14 @@ export interface Answer {
   readonly call: Call;
   /** Null: the request has no answer (acks=0). */
   readonly response: unknown;
+}
+
+export interface OneNodeOptions {
+  readonly disk?: MemoryDisk;
+  readonly meta?: MemoryDisk;
+  readonly starts?: number;
+  readonly seed?: Settings["seed"];
+  readonly schedule?: Schedule;
 }
 
 export class OneNode implements Effects {
@@ -49,26 +52,23 @@ export class OneNode implements Effects {
   /** False: nothing becomes durable until `sync`. */
   autoSync = true;
   #order = 0;
-  readonly #inputs: Input[] = [];
+  readonly #schedule: Schedule;
   readonly #topics = new Map<Slot, string>();
 
-  constructor(
-    kafka: Readonly<Record<string, string>> = {},
-    disk = new MemoryDisk(),
-    meta = new MemoryDisk(),
-    starts = 1,
-  ) {
+  constructor(kafka: Readonly<Record<string, string>> = {}, options: OneNodeOptions = {}) {
+    const { disk = new MemoryDisk(), meta = new MemoryDisk() } = options;
+    this.#schedule = options.schedule ?? new InOrder();
     this.settings = {
       nodeId: nodeId(1),
       clusterId: "AAAAAAAAAAAAAAAAAAAAAQ",
       version: "0.0.0-test",
-      starts,
+      starts: options.starts ?? 1,
       segmentBytes: 64 * 1024 * 1024,
       durability: "fsync",
       replicationFactor: 1,
       writeQuorum: 1,
       kafka: new Map(Object.entries(kafka)),
-      seed: [1, 2, 3, 4],
+      seed: options.seed ?? [1, 2, 3, 4],
     };
     this.disk = disk;
     this.meta = meta;
@@ -79,12 +79,11 @@ export class OneNode implements Effects {
 
   /** The same disks after a power cut, with a new process on them. */
   powerCut(): OneNode {
-    return new OneNode(
-      Object.fromEntries(this.settings.kafka),
-      this.disk.afterPowerCut(),
-      this.meta.afterPowerCut(),
-      this.settings.starts + 1,
-    );
+    return new OneNode(Object.fromEntries(this.settings.kafka), {
+      disk: this.disk.afterPowerCut(),
+      meta: this.meta.afterPowerCut(),
+      starts: this.settings.starts + 1,
+    });
   }
 
   #start(): void {
@@ -114,14 +113,21 @@ export class OneNode implements Effects {
     this.settle();
   }
 
+  /** One step, if something waits. */
+  step(): boolean {
+    const next = this.#schedule.next();
+    if (next === null) return false;
+    this.node.step(next, this);
+    // What a read brings is a view that ends with the step.
+    this.disk.forgetViews();
+    return true;
+  }
+
   /** Runs until nothing is left to do. */
   settle(): void {
     for (;;) {
       let worked = false;
-      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
-        this.node.step(next, this);
-        worked = true;
-      }
+      while (this.step()) worked = true;
       if (
         this.autoSync &&
         (this.disk.durable < this.disk.tail || this.meta.durable < this.meta.tail)
@@ -136,30 +142,38 @@ export class OneNode implements Effects {
   sync(): void {
     this.disk.sync();
     this.meta.sync();
-    this.#progress();
+    this.progress();
   }
 
   tick(ms: number): void {
-    this.now += ms;
-    this.wall += ms;
-    this.control.step({ kind: "tick", now: this.now, wall: this.wall }, this.#controlEffects);
-    this.#inputs.push({ kind: "tick", now: this.now, wall: this.wall });
-    this.#progress();
+    this.pass(ms);
     this.settle();
   }
 
-  #progress(): void {
+  /** Time passes; what that brings waits for its step. */
+  pass(ms: number): void {
+    this.now += ms;
+    this.wall += ms;
+    this.control.step({ kind: "tick", now: this.now, wall: this.wall }, this.#controlEffects);
+    const { now, wall } = this;
+    this.#schedule.push("disk", () => ({ kind: "tick", now, wall }));
+    this.progress();
+  }
+
+  /** Tells both nodes how far their disks are. */
+  progress(): void {
     const { disk, meta } = this;
     this.control.step(
       { kind: "appended", written: meta.tail, durable: ticketOf(meta), credit: meta.credit },
       this.#controlEffects,
     );
-    this.#inputs.push({
+    const appended = {
       kind: "appended",
       written: disk.tail,
       durable: ticketOf(disk),
       credit: disk.credit,
-    });
+    } as const;
+    this.#schedule.push("disk", () => appended);
   }
 
   /** Sends a request and returns its answer; undefined while it is parked. */
@@ -193,13 +207,13 @@ export class OneNode implements Effects {
       request,
       facts: api.key === 0 ? factsOf(request as ProduceLike) : noFacts, // proof: a Produce by its key
     };
-    this.#inputs.push({ kind: "request", call });
+    this.#schedule.push("client", () => ({ kind: "request", call }));
     return call;
   }
 
   /** The client is gone. */
   disconnect(connection: number): void {
-    this.#inputs.push({ kind: "closed", connection });
+    this.#schedule.push("client", () => ({ kind: "closed", connection }));
     this.settle();
   }
 
@@ -218,17 +232,20 @@ export class OneNode implements Effects {
   open(slot: Slot, topic: TopicId, partition: PartitionIndex): void {
     const key = `${topic}/${partition}`;
     this.#topics.set(slot, key);
-    this.#inputs.push({ kind: "opened", slot, partition: this.disk.open(slot, key) });
+    const found = this.disk.open(slot, key);
+    this.#schedule.push("read", () => ({ kind: "opened", slot, partition: found }));
   }
   read(request: number, parts: readonly ReadPart[], bytesMax: number): void {
-    let left = bytesMax;
-    const outcomes: ReadOutcome[] = [];
-    for (const [i, part] of parts.entries()) {
-      const outcome = this.disk.read(part, Math.min(part.bytesMax, left), i === 0);
-      left -= outcome.records.byteLength;
-      outcomes.push(outcome);
-    }
-    this.#inputs.push({ kind: "read-done", request, parts: outcomes });
+    this.#schedule.push("read", () => {
+      let left = bytesMax;
+      const outcomes: ReadOutcome[] = [];
+      for (const [i, part] of parts.entries()) {
+        const outcome = this.disk.read(part, Math.min(part.bytesMax, left), i === 0);
+        left -= outcome.records.byteLength;
+        outcomes.push(outcome);
+      }
+      return { kind: "read-done", request, parts: outcomes };
+    });
   }
   lookup(
     request: number,
@@ -237,11 +254,11 @@ export class OneNode implements Effects {
     value: number,
     limit: Offset,
   ): void {
-    this.#inputs.push({
+    this.#schedule.push("read", () => ({
       kind: "looked-up",
       request,
       outcome: this.disk.lookup(slot, by, value, limit),
-    });
+    }));
   }
   trim(slot: Slot, at: Offset): void {
     this.disk.trim(slot, at);
@@ -256,7 +273,8 @@ export class OneNode implements Effects {
     this.control.step({ kind: "propose", request, command }, this.#controlEffects);
   }
   reply(call: Call, response: unknown): void {
-    this.answers.push({ call, response });
+    // The server encodes an answer before the step is over; what lies in it may be a view.
+    this.answers.push({ call, response: structuredClone(response) });
   }
   close(connection: number, reason: string): void {
     this.closed.push({ connection, reason });
@@ -266,10 +284,13 @@ export class OneNode implements Effects {
   readonly #controlEffects: ControlEffects = {
     append: (base, count, batch) =>
       this.meta.append(metadataSlot, 1 as LeaderEpoch, offset(base), count, -1, batch), // proof: the one term
-    committed: (batches) =>
-      void this.#inputs.push({ kind: "metadata", batches: new Uint8Array(batches) }),
+    committed: (batches) => {
+      const own = new Uint8Array(batches);
+      this.#schedule.push("control", () => ({ kind: "metadata", batches: own }));
+    },
     outcome: (request, outcome: Outcome) => {
-      if (request !== 0) this.#inputs.push({ kind: "proposed", request, outcome });
+      if (request !== 0)
+        this.#schedule.push("control", () => ({ kind: "proposed", request, outcome }));
     },
     snapshot: () => {
       throw new Error("a short test takes no snapshot");
