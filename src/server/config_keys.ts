@@ -168,7 +168,7 @@ function list(
 
 const oneNode = "this version runs a single node";
 const noHttp = "this version serves no HTTP";
-const port: Range = { min: 1, max: 65_535 };
+const port: Range = { min: 0, max: 65_535 };
 const listeners = ["kafka", "http", "peer", "metrics"];
 
 export const configKeys = {
@@ -266,7 +266,10 @@ export const configKeys = {
     ),
   },
   observability: {
-    metrics_port: optionalInteger(port, "Port for metrics on loopback.", { inert: noHttp }),
+    metrics_port: optionalInteger(
+      port,
+      "Port on loopback for /metrics (Prometheus), /healthz and /readyz; 0 takes a free one.",
+    ),
     tracing_endpoint: optionalText("Where traces are sent (OTLP over HTTP).", {
       inert: "this version sends no traces",
     }),

@@ -21,6 +21,7 @@ import {
   type StreamEntry,
 } from "../storage/storage.ts";
 import type { ControlStart, FromControl, ToControl } from "./control_messages.ts";
+import { Pulse } from "./pulse.ts";
 
 declare const self: Worker;
 
@@ -40,6 +41,7 @@ class ControlServer implements ControlEffects {
   readonly #start: ControlStart;
   readonly #store: Store;
   readonly #node: ControlNode;
+  readonly #pulse: Pulse;
   #stream = 0;
   #end = 0;
   #next = 0;
@@ -58,6 +60,7 @@ class ControlServer implements ControlEffects {
     this.#start = start;
     this.#store = Store.of(start.libraryPath, start.store);
     this.#node = new ControlNode(start.settings);
+    this.#pulse = new Pulse(start.beats, tickMs);
   }
 
   begin(): void {
@@ -111,10 +114,9 @@ class ControlServer implements ControlEffects {
 
   #tick(): void {
     if (this.#dead) return;
-    this.#node.step(
-      { kind: "tick", now: Math.floor(Bun.nanoseconds() / 1e6), wall: Date.now() },
-      this,
-    );
+    const now = Bun.nanoseconds() / 1e6;
+    this.#pulse.beat(now);
+    this.#node.step({ kind: "tick", now: Math.floor(now), wall: Date.now() }, this);
   }
 
   #poll(): void {

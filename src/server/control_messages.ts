@@ -12,6 +12,8 @@ export interface ControlStart {
   /** Handle of the metadata store. */
   readonly store: number;
   readonly settings: Settings;
+  /** Where the thread counts how its loop runs; null = nobody will read it. */
+  readonly beats: Float64Array | null;
   readonly register: {
     readonly node: NodeId;
     readonly host: string;

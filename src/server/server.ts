@@ -18,6 +18,8 @@ import { Disk } from "./disk/disk.ts";
 import { ExitCode, FatalError } from "./exit.ts";
 import { type ControlPort, Host } from "./host.ts";
 import { createLog, type Log } from "./log.ts";
+import type { Watch } from "./http/watch.ts";
+import { newBeats, Pulse } from "./pulse.ts";
 import { KafkaListener } from "./tcp/listener.ts";
 
 export interface ServeOptions {
@@ -69,6 +71,8 @@ class Node {
   readonly #control: ControlThread;
   /** Null until the metadata is there: before that no request could be answered right. */
   #listener: KafkaListener | null = null;
+  #watch: Watch | null = null;
+  readonly #pulse: Pulse;
   readonly #timer: ReturnType<typeof setInterval>;
   #stop: (code: number) => void = () => {};
   #stopping = false;
@@ -76,7 +80,7 @@ class Node {
 
   static async start(config: Config, version: string, log: Log): Promise<Node> {
     const libraryPath = loadLibrary(config);
-    await probePort(config);
+    probePort(config);
     const directory = openDirectory(config, libraryPath);
     const { opened } = directory;
     if (opened.bootKind !== "first" && opened.bootKind !== "clean") {
@@ -92,13 +96,17 @@ class Node {
     const control = new ControlThread(log);
     const disk = new Disk(directory.log);
     const host = new Host(settings, disk, control, log);
-    const node = new Node(config, version, log, directory, host, control, disk);
+    const beats =
+      config.observability.metrics_port === null ? null : { data: newBeats(), control: newBeats() };
+    const pulse = new Pulse(beats?.data ?? null, tickMs);
+    const node = new Node(config, version, log, directory, host, control, disk, pulse);
     await control.start(
       {
         kind: "start",
         libraryPath,
         store: directory.meta.handle,
         settings,
+        beats: beats?.control ?? null,
         register: {
           node: settings.nodeId,
           host: hostOf(config.server.bind_addr),
@@ -112,7 +120,31 @@ class Node {
       (message) => node.#fatal(new FatalError(ExitCode.diskFailed, message)),
     );
     node.#listener = listen(config, host);
+    if (beats !== null) node.#watch = await node.#observe(beats);
     return node;
+  }
+
+  /** Loaded only where it is asked for: it would cost the start of every node. */
+  async #observe(beats: Record<"data" | "control", Float64Array>): Promise<Watch> {
+    const hostname = "127.0.0.1";
+    const port = this.#config.observability.metrics_port ?? 0;
+    const [{ Metrics }, { startWatch }] = await Promise.all([
+      import("./metrics.ts"),
+      import("./http/watch.ts"),
+    ]);
+    const metrics = new Metrics({
+      version: this.#version,
+      host: this.#host,
+      log: this.#directory.log,
+      connections: () => this.#listener?.connectionCount ?? 0,
+      beats,
+    });
+    const unready = () => (this.#host.node.broker.takesWrites ? [] : ["the disk is full"]);
+    try {
+      return startWatch({ hostname, port, metrics, unready });
+    } catch (error) {
+      throw bindFailure(`${hostname}:${port}`, error, "observability.metrics_port=PORT");
+    }
   }
 
   private constructor(
@@ -123,8 +155,10 @@ class Node {
     host: Host,
     control: ControlThread,
     disk: Disk,
+    pulse: Pulse,
   ) {
     this.#config = config;
+    this.#pulse = pulse;
     this.#version = version;
     this.#log = log;
     this.#directory = directory;
@@ -152,6 +186,7 @@ class Node {
     process.stderr.write(
       `  Pyralog ${this.#version} · node ${server.node_id} · data in ${server.data_dir}\n\n` +
         `  Kafka     ${address}        any Kafka client, no auth\n` +
+        (this.#watch === null ? "" : `  Metrics   http://${this.#watch.address}/metrics\n`) +
         `  ready in ${readyMs.toFixed(0)} ms · Ctrl-C stops it\n`,
     );
     this.#log.info("ready", { address, ms: Math.round(readyMs) });
@@ -163,6 +198,7 @@ class Node {
     this.#stopping = true;
     this.#listener?.stopAccepting();
     this.#listener?.closeAll();
+    this.#watch?.stop();
     clearInterval(this.#timer);
     await this.#control.stop();
     this.#directory.close(true);
@@ -171,7 +207,9 @@ class Node {
   }
 
   #tick(): void {
-    this.#host.input({ kind: "tick", now: Math.floor(Bun.nanoseconds() / 1e6), wall: Date.now() });
+    const now = Bun.nanoseconds() / 1e6;
+    this.#pulse.beat(now);
+    this.#host.input({ kind: "tick", now: Math.floor(now), wall: Date.now() });
     this.#host.flush();
     this.#ticks += 1;
     if (this.#ticks % ticksPerSweep === 0) this.#listener?.sweep(this.#host.now());
@@ -323,19 +361,23 @@ function diskFailure(config: Config, number: number): string {
 }
 
 /** Before anything is made on the disk: a second node started by mistake leaves no trace. */
-async function probePort(config: Config): Promise<void> {
+function probePort(config: Config): void {
   const { bind_addr } = config.server;
   try {
     const socket = { data: () => {} };
-    await Bun.listen({ hostname: hostOf(bind_addr), port: portOf(bind_addr), socket }).stop(true);
+    Bun.listen({ hostname: hostOf(bind_addr), port: portOf(bind_addr), socket }).stop(true);
   } catch (error) {
     throw bindFailure(bind_addr, error);
   }
 }
 
-function bindFailure(address: string, error: unknown): FatalError {
+function bindFailure(
+  address: string,
+  error: unknown,
+  setting = "server.bind_addr=127.0.0.1:PORT",
+): FatalError {
   const code = error instanceof Error && "code" in error ? error.code : "";
-  const choose = "choose another: --set server.bind_addr=127.0.0.1:PORT";
+  const choose = `choose another: --set ${setting}`;
   switch (code) {
     case "EADDRINUSE":
       return new FatalError(

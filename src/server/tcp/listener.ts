@@ -77,6 +77,10 @@ export class KafkaListener {
     });
   }
 
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
   get address(): string {
     return `${this.#options.hostname}:${this.port}`;
   }
