@@ -289,6 +289,22 @@ fn append(
     }, out);
 }
 
+fn sidecar(
+    store: u32,
+    stream: u32,
+    offset: f64,
+    state: [*]const u8,
+    state_length: usize,
+    out: *Appended,
+) callconv(.c) Status {
+    const target = store_of(store) orelse return .stale;
+    return Store.Append.sidecar(target, .{
+        .stream = stream,
+        .at = whole(offset) orelse return .invalid,
+        .state = state[0..state_length],
+    }, out);
+}
+
 fn trim(store: u32, stream: u32, offset: f64, out: *Appended) callconv(.c) Status {
     const target = store_of(store) orelse return .stale;
     const at = whole(offset) orelse return .invalid;
@@ -378,6 +394,12 @@ fn headers_later(
     const target = store_of(store) orelse return .stale;
     const want = want_of(stream, offset, limit, std.math.maxInt(u32), 1) orelse return .invalid;
     return Store.Reader.submit(target, .headers, request, want, .timestamp, 0);
+}
+
+fn sidecar_later(store: u32, request: u32, stream: u32) callconv(.c) Status {
+    const target = store_of(store) orelse return .stale;
+    const want = want_of(stream, 0, 0, std.math.maxInt(u32), 1) orelse return .invalid;
+    return Store.Reader.submit(target, .sidecar, request, want, .timestamp, 0);
 }
 
 fn slot_take(
@@ -546,6 +568,11 @@ pub const functions = .{
         },
         &append,
     },
+    .{
+        "sidecar",
+        .{ "store", "stream", "offset", "state", "state_length", "out" },
+        &sidecar,
+    },
     .{ "trim", .{ "store", "stream", "offset", "out" }, &trim },
     .{ "truncate", .{ "store", "stream", "epoch", "offset", "out" }, &truncate },
     .{ "fence", .{ "store", "stream", "epoch", "out" }, &fence },
@@ -564,6 +591,7 @@ pub const functions = .{
     },
     .{ "lookup_later", .{ "store", "request", "stream", "by", "value", "limit" }, &lookup_later },
     .{ "headers_later", .{ "store", "request", "stream", "offset", "limit" }, &headers_later },
+    .{ "sidecar_later", .{ "store", "request", "stream" }, &sidecar_later },
     .{ "slot_take", .{ "store", "slot", "destination", "destination_length" }, &slot_take },
     .{
         "batches_check",

@@ -82,7 +82,7 @@ pub const Poll = extern struct {
 };
 
 pub const Completion = extern struct {
-    /// 1 read, 2 lookup, 3 headers, 4 trim due, 5 snapshot, 6 damage.
+    /// A `CompletionKind`.
     kind: u32,
     status: i32,
     request: u32,
@@ -105,7 +105,17 @@ pub const CompletionKind = enum(u32) {
     trim_due = 4,
     snapshot = 5,
     damage = 6,
+    sidecar = 7,
 };
+
+/// Whether a completion answers no read request.
+pub fn is_event(kind: u32) bool {
+    const known: CompletionKind = @fromBackingInt(kind);
+    return switch (known) {
+        .read, .lookup, .headers, .sidecar => false,
+        .trim_due, .snapshot, .damage => true,
+    };
+}
 
 /// `slot` of a completion without bytes to take.
 pub const slot_none: u32 = 0xffff_ffff;

@@ -103,6 +103,37 @@ pub fn AppendType(comptime Store: type) type {
             return .ok;
         }
 
+        pub const Sidecar = struct { stream: u32, at: i64, state: []const u8 };
+
+        /// The producer state that the batches below `at` amount to, all of which were appended
+        /// before. It takes no offsets, and nobody waits for its sync.
+        pub fn sidecar(store: *Store, wanted: Sidecar, out: *abi.Appended) Status {
+            const head_bytes = @sizeOf(frame.SidecarHead);
+            const payload_max = ring_zig.Ring.payload_max(store.options.ring_bytes);
+            if (wanted.state.len > payload_max - head_bytes) return .invalid;
+            const length: u32 = @intCast(head_bytes + wanted.state.len);
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (refused(store)) |answer| return answer;
+            if (store.streams.get(wanted.stream) == null) return .stale;
+            const claim = claim_frame(store, frame.bytes_of(length), .batch) catch |refusal|
+                return status_of(refusal);
+            const head: frame.SidecarHead =
+                .init(wanted.at, wanted.stream, wanted.state, store.seed);
+            const payload = claim.bytes[frame.header_bytes..];
+            stdx.copy(payload[0..head_bytes], std.mem.asBytes(&head));
+            stdx.copy(payload[head_bytes..length], wanted.state);
+            state_frame(store, claim, .{
+                .kind = .sidecar,
+                .stream = wanted.stream,
+                .base = wanted.at,
+                .length = length,
+                .sync = false,
+            }, out);
+            return .ok;
+        }
+
         pub fn open_stream(
             store: *Store,
             topic_id: *const [16]u8,
@@ -127,7 +158,11 @@ pub fn AppendType(comptime Store: type) type {
             store.survey.accounts[id].counted = 0;
             stdx.copy(claim.bytes[frame.header_bytes..], std.mem.asBytes(&name));
             var appended: abi.Appended = undefined;
-            state_frame(store, claim, .{ .kind = .stream, .stream = id }, &appended);
+            state_frame(store, claim, .{
+                .kind = .stream,
+                .stream = id,
+                .length = @sizeOf(frame.StreamName),
+            }, &appended);
             describe(store, id, true, out);
             return .ok;
         }
@@ -176,6 +211,9 @@ pub fn AppendType(comptime Store: type) type {
             stream: u32 = 0,
             epoch: u32 = 0,
             base: i64 = 0,
+            /// Of the payload, without padding.
+            length: u32 = @sizeOf(frame.StateCopy),
+            sync: bool = true,
         };
 
         fn change(store: *Store, wanted: StateFrame, out: *abi.Appended) Status {
@@ -208,7 +246,7 @@ pub fn AppendType(comptime Store: type) type {
 
             const claim = claim_frame(store, frame.header_bytes, .state) catch return null;
             var appended: abi.Appended = undefined;
-            state_frame(store, claim, .{ .kind = .mark }, &appended);
+            state_frame(store, claim, .{ .kind = .mark, .length = 0 }, &appended);
             store.stats.marks += 1;
             return @trunc(appended.ticket);
         }
@@ -227,11 +265,11 @@ pub fn AppendType(comptime Store: type) type {
         }
 
         fn state_frame(store: *Store, claim: Claim, wanted: StateFrame, out: *abi.Appended) void {
-            const payload = claim.bytes[frame.header_bytes..];
+            const payload = claim.bytes[frame.header_bytes..][0..wanted.length];
             claim.header.* = .{
                 .starts = @truncate(store.start.starts),
                 .kind = wanted.kind,
-                .flags = @bitCast(frame.Flags{ .sync = true }),
+                .flags = @bitCast(frame.Flags{ .sync = wanted.sync }),
                 .crc = 0,
                 .stream = wanted.stream,
                 .epoch = wanted.epoch,
@@ -240,7 +278,7 @@ pub fn AppendType(comptime Store: type) type {
                 .base = wanted.base,
                 .high_watermark = 0,
                 .count = 0,
-                .length = @intCast(payload.len),
+                .length = wanted.length,
                 .payload_crc = crc32c(0, payload),
                 .mark = frame.mark_none,
                 .link_stream = store.link_stream,
@@ -254,6 +292,10 @@ pub fn AppendType(comptime Store: type) type {
 
         /// The change that a frame makes which is no batch, when appended and when replayed.
         pub fn apply_state(store: *Store, header: *const frame.Header, position: u64) void {
+            if (header.kind == .sidecar) {
+                if (store.streams.get(header.stream)) |stream| stream.sidecar = position;
+                return; // it kills nothing
+            }
             store.change_position = position + header.frame_bytes();
             _ = store.changes.fetchAdd(1, .release);
             switch (header.kind) {
@@ -272,6 +314,8 @@ pub fn AppendType(comptime Store: type) type {
                         .next = link_none,
                     });
                     assert(kept); // the caller looked for room
+                    // It may speak of what was cut.
+                    stream.sidecar = 0;
                     stream.apply_truncate(header.epoch, header.base);
                 },
                 .delete => {

@@ -56,8 +56,8 @@ const StreamRecord = extern struct {
     ticket: u64,
     /// Log start up to which trims have been taken off `bytes`.
     counted: i64,
-    /// Position of its newest sidecar, when there are any.
-    sidecar: u64 = 0,
+    /// Position of its newest sidecar; 0 none.
+    sidecar: u64,
 };
 
 const CutRecord = extern struct {
@@ -295,6 +295,7 @@ pub fn CheckpointType(comptime Store: type) type {
                 else
                     store.staged.load(.acquire),
                 .counted = store.survey.accounts[id].counted,
+                .sidecar = if (Store.Sidecar.newest(store, stream)) |newest| newest.position else 0,
             };
         }
 
@@ -469,6 +470,7 @@ pub fn CheckpointType(comptime Store: type) type {
             stream.retention_ms = record.retention_ms;
             stream.retention_bytes = record.retention_bytes;
             stream.ticket = record.ticket;
+            stream.sidecar = record.sidecar;
             store.survey.accounts[record.id].counted = record.counted;
             return true;
         }

@@ -40,7 +40,8 @@ pub const Kind = enum(u8) {
     padding = 7,
     /// The topic of the stream is gone, and all its frames before this one.
     delete = 8,
-    /// Producer state at a block's start; 10 and 11 are kept for Raft.
+    /// Producer state of the stream at the offset in `base`: what all its batches below that lie
+    /// before this frame amount to. 10 and 11 are kept for Raft.
     sidecar = 9,
     _,
 };
@@ -181,6 +182,34 @@ pub const StateCopy = extern struct {
     }
 };
 
+/// What the payload of a sidecar frame begins with. The log is one sequence, so a sidecar that was
+/// found has all the batches before it that it speaks of.
+pub const SidecarHead = extern struct {
+    base: i64,
+    stream: u32,
+    /// Of the fields above and of the state, seeded with the disk's: it names the payload without
+    /// its frame header, of which then nothing is lost.
+    crc: u32,
+
+    pub fn init(base: i64, stream: u32, state: []const u8, seed: u32) SidecarHead {
+        var head: SidecarHead = .{ .base = base, .stream = stream, .crc = 0 };
+        head.crc = head.checksum(state, seed);
+        return head;
+    }
+
+    /// The head of a payload, if it is the payload of a sidecar.
+    pub fn of(payload: []const u8, seed: u32) ?*const SidecarHead {
+        if (payload.len < @sizeOf(SidecarHead)) return null;
+        const head: *const SidecarHead = @ptrCast(@alignCast(payload.ptr));
+        const state = payload[@sizeOf(SidecarHead)..];
+        return if (head.crc == head.checksum(state, seed)) head else null;
+    }
+
+    fn checksum(head: *const SidecarHead, state: []const u8, seed: u32) u32 {
+        return crc32c(crc32c(seed, std.mem.asBytes(head)[0..12]), state);
+    }
+};
+
 pub const SegmentState = enum(u32) { log = 1, free = 2, _ };
 
 pub const SegmentHeader = extern struct {
@@ -237,6 +266,7 @@ comptime {
     assert(@offsetOf(Header, "link_length") == 60);
     assert(@sizeOf(StreamName) == 24);
     assert(@sizeOf(StateCopy) == 24);
+    assert(@sizeOf(SidecarHead) == 16);
     assert(@sizeOf(SegmentHeader) == 80);
     assert(@sizeOf(SegmentHeader) <= segment_header_copy);
 }
@@ -277,6 +307,11 @@ pub const Batch = struct {
 
     pub fn max_timestamp(bytes: []const u8) i64 {
         return std.mem.readInt(i64, bytes[35..43], .big);
+    }
+
+    /// Whether a producer id stands in it, and a client has written it: it is no control batch.
+    pub fn idempotent(bytes: []const u8) bool {
+        return std.mem.readInt(i64, bytes[43..51], .big) >= 0 and bytes[22] & 0x20 == 0;
     }
 
     /// Whether the length in the batch is its length, and the format is the one that we keep.

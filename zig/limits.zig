@@ -32,6 +32,8 @@ pub const readers_max: u32 = 16;
 pub const read_slots_max: u32 = 4096;
 /// Bytes that a reader takes from a file at a time, or one frame that is larger.
 pub const read_piece_bytes: u32 = 1 << 20;
+/// Log that one request for headers walks before it gives its thread to others.
+pub const headers_page_bytes: u64 = 16 << 20;
 /// Completions of a store that nobody has polled yet, beside those of its read requests.
 pub const events_max: u32 = 1024;
 /// Places of sequential readers in sealed segments.

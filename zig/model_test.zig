@@ -40,12 +40,14 @@ const options: abi.OpenOptions = .{
 const Op = struct {
     ticket: u64,
     stream: u32,
-    kind: enum { create, append, trim, truncate, delete, fence },
+    kind: enum { create, append, sidecar, trim, truncate, delete, fence },
     epoch: u32 = 0,
     base: i64 = 0,
     count: u32 = 0,
     body: u32 = 0,
     timestamp: i64 = 0,
+    producer_id: i64 = -1,
+    control: bool = false,
     seed: u64 = 0,
 };
 
@@ -61,6 +63,8 @@ const Stream = struct {
     end: i64 = 0,
     fence: u32 = 0,
     frames: std.ArrayList(Frame) = .empty,
+    /// Those that no cut has made void; the newest counts.
+    sidecars: std.ArrayList(Op) = .empty,
 };
 
 const streams_max = 6;
@@ -103,7 +107,10 @@ pub const Model = struct {
 
     pub fn deinit(model: *Model) void {
         if (model.open) _ = model.dir.close(true);
-        for (&model.streams) |*stream| stream.frames.deinit(testing.allocator);
+        for (&model.streams) |*stream| {
+            stream.frames.deinit(testing.allocator);
+            stream.sidecars.deinit(testing.allocator);
+        }
         model.ops.deinit(testing.allocator);
         memory.release(DataDir, model.dir[0..1]);
         model.disk.deinit();
@@ -159,7 +166,12 @@ pub const Model = struct {
         for (&model.streams) |*stream| {
             const topic = stream.topic;
             stream.frames.clearRetainingCapacity();
-            stream.* = .{ .topic = topic, .frames = stream.frames };
+            stream.sidecars.clearRetainingCapacity();
+            stream.* = .{
+                .topic = topic,
+                .frames = stream.frames,
+                .sidecars = stream.sidecars,
+            };
         }
         for (model.ops.items) |op| try model.apply(op);
     }
@@ -182,6 +194,7 @@ pub const Model = struct {
             stream.epoch = 1;
             stream.fence = 0;
             stream.frames.clearRetainingCapacity();
+            stream.sidecars.clearRetainingCapacity();
             return;
         }
         const stream = model.by_id(op.stream);
@@ -196,7 +209,9 @@ pub const Model = struct {
                 stream.log_start = op.base;
                 stream.end = @max(stream.end, op.base);
             },
+            .sidecar => try stream.sidecars.append(testing.allocator, op),
             .truncate => {
+                stream.sidecars.clearRetainingCapacity();
                 for (stream.frames.items) |*frame| {
                     if (frame.op.epoch == op.epoch and frame.op.base >= op.base) frame.hidden = true;
                 }
@@ -215,9 +230,10 @@ pub const Model = struct {
     pub fn step(model: *Model) !void {
         const random = model.prng.random();
         const what = random.uintLessThan(u8, 100);
-        const other = (what >= 45 and what < 56) or (what >= 85 and what < 95);
+        const other = (what >= 42 and what < 56) or (what >= 85 and what < 95);
         switch (if (model.appends_only and other) 0 else what) {
-            0...44 => try model.append_one(),
+            0...41 => try model.append_one(),
+            42...44 => try model.sidecar_one(),
             45...49 => try model.trim_one(),
             50...52 => try model.truncate_one(),
             53...53 => try model.delete_one(),
@@ -295,6 +311,8 @@ pub const Model = struct {
             .count = count,
             .body = body,
             .timestamp = 1000 + @as(i64, @intCast(model.ops.items.len)) + random.uintLessThan(u8, 50),
+            .producer_id = if (random.boolean()) random.uintLessThan(u32, 3) else -1,
+            .control = random.uintLessThan(u8, 8) == 0,
             .seed = random.int(u64),
         };
         var buffer: [16 << 10]u8 = undefined;
@@ -312,6 +330,8 @@ pub const Model = struct {
                 .count = op.count,
                 .body = op.body,
                 .max_timestamp = op.timestamp,
+                .producer_id = op.producer_id,
+                .control = op.control,
                 .seed = op.seed,
             }),
         }, &appended);
@@ -324,6 +344,83 @@ pub const Model = struct {
         var done = op;
         done.ticket = @trunc(appended.ticket);
         try model.record(done);
+    }
+
+    fn sidecar_one(model: *Model) !void {
+        const random = model.prng.random();
+        const stream = try model.pick() orelse return;
+        const op: Op = .{
+            .ticket = 0,
+            .stream = stream.id,
+            .kind = .sidecar,
+            .base = stream.end,
+            .body = random.uintLessThan(u32, if (random.boolean()) 100 else 4000),
+            .seed = random.int(u64),
+        };
+        var buffer: [4096]u8 = undefined;
+        var appended: abi.Appended = undefined;
+        const status = Store.Append.sidecar(model.log(), .{
+            .stream = op.stream,
+            .at = op.base,
+            .state = state_of(op, &buffer),
+        }, &appended);
+        if (!try model.expect_append(status)) return;
+        var done = op;
+        done.ticket = @trunc(appended.ticket);
+        try model.record(done);
+    }
+
+    fn state_of(op: Op, buffer: []u8) []u8 {
+        var prng = std.Random.DefaultPrng.init(op.seed);
+        prng.random().bytes(buffer[0..op.body]);
+        return buffer[0..op.body];
+    }
+
+    /// The newest sidecar is found as it was written, unless its segment is gone.
+    pub fn check_sidecar(model: *Model, stream: *Stream) !void {
+        var bytes: [20 << 10]u8 = undefined;
+        const answer = try model.read_sidecar(stream, &bytes);
+        const status: Status = @fromBackingInt(answer.status);
+        if (model.tolerant and (status == .io or status == .damaged)) return;
+        const newest = stream.sidecars.getLastOrNull() orelse
+            return testing.expectEqual(.absent, status);
+        var buffer: [4096]u8 = undefined;
+        const want = state_of(newest, &buffer);
+        const position = newest.ticket - 64 - std.mem.alignForward(u64, 16 + want.len, 8);
+        const store = model.log();
+        for (store.segments.live[0..store.segments.live_count]) |slot| {
+            const first = store.segments.segments[slot].first_position;
+            if (position < first or position >= first + segment_bytes) continue;
+            try testing.expectEqual(.ok, status);
+            try testing.expectEqual(@as(f64, @floatFromInt(newest.base)), answer.first_offset);
+            return testing.expectEqualSlices(u8, want, bytes[0..answer.bytes]);
+        }
+        try testing.expectEqual(.absent, status);
+    }
+
+    /// After damage: one of those that were written, or none; never other bytes.
+    fn check_sidecar_wild(model: *Model, stream: *Stream) !void {
+        var bytes: [20 << 10]u8 = undefined;
+        const answer = try model.read_sidecar(stream, &bytes);
+        switch (@as(Status, @fromBackingInt(answer.status))) {
+            .absent, .damaged, .io => {},
+            .ok => for (stream.sidecars.items) |written| {
+                var buffer: [4096]u8 = undefined;
+                if (@as(f64, @floatFromInt(written.base)) != answer.first_offset) continue;
+                if (std.mem.eql(u8, state_of(written, &buffer), bytes[0..answer.bytes])) break;
+            } else return error.SidecarOfNobody,
+            else => |status| try testing.expectEqual(.ok, status),
+        }
+    }
+
+    fn read_sidecar(model: *Model, stream: *Stream, bytes: []u8) !abi.Completion {
+        return model.later(.sidecar, .{
+            .stream = stream.id,
+            .offset = 0,
+            .limit = 0,
+            .bytes_max = 0,
+            .first_always = false,
+        }, .timestamp, 0, bytes);
     }
 
     /// A hole in the offsets with room for `count`.
@@ -426,6 +523,7 @@ pub const Model = struct {
             try testing.expect(entry.bytes >= @as(f64, @floatFromInt(bytes_min)));
             try testing.expect(entry.bytes <= @as(f64, @floatFromInt(bytes_max)));
             try model.check_from(stream, stream.log_start, std.math.maxInt(usize));
+            try model.check_sidecar(stream);
         }
     }
 
@@ -438,6 +536,7 @@ pub const Model = struct {
             try testing.expectEqual(.ok, model.log().stream_read(stream.id, &entry));
             try testing.expectEqual(@as(f64, @floatFromInt(stream.log_start)), entry.log_start);
             try testing.expectEqual(@as(f64, @floatFromInt(stream.end)), entry.end);
+            try model.check_sidecar_wild(stream);
             var offset = stream.log_start;
             while (offset < stream.end) {
                 var bytes: [20 << 10]u8 = undefined;
@@ -495,6 +594,7 @@ pub const Model = struct {
                 std.debug.print("kind {d} life {d} end {d} want {d} stream {d}\n", .{ model.opened.boot_kind, model.opens, end, stream.end, stream.id });
             }
             if (end < stream.end) try testing.expect(model.log().damage.count > 0);
+            try model.check_sidecar_wild(stream);
             var offset = @max(stream.log_start, @as(i64, @trunc(entry.log_start)));
             while (offset < @min(stream.end, end)) {
                 var bytes: [20 << 10]u8 = undefined;
@@ -523,9 +623,10 @@ pub const Model = struct {
         const stream = &model.streams[random.uintLessThan(usize, streams_max)];
         if (!stream.live) return;
         const offset = random.intRangeAtMost(i64, stream.log_start, stream.end);
-        switch (random.uintLessThan(u8, 3)) {
+        switch (random.uintLessThan(u8, 4)) {
             0 => try model.check_from(stream, offset, 3),
             1 => try model.check_lookup(stream),
+            2 => try model.check_sidecar(stream),
             else => try model.check_headers(stream, offset),
         }
     }
@@ -629,7 +730,7 @@ pub const Model = struct {
             var completions: [1]abi.Completion = undefined;
             try testing.expectEqual(.ok, store.poll(&poll, &completions));
             try testing.expectEqual(1, poll.completions);
-            if (completions[0].kind > 3) continue;
+            if (abi.is_event(completions[0].kind)) continue;
             try testing.expectEqual(5, completions[0].request);
             try testing.expectEqual(.ok, Store.Reader.take_slot(store, completions[0].slot, bytes));
             return completions[0];
@@ -662,6 +763,8 @@ pub const Model = struct {
             .count = frame.op.count,
             .body = frame.op.body,
             .max_timestamp = frame.op.timestamp,
+            .producer_id = frame.op.producer_id,
+            .control = frame.op.control,
             .seed = frame.op.seed,
         });
         std.mem.writeInt(i64, want[0..8], frame.op.base, .big);
@@ -669,7 +772,8 @@ pub const Model = struct {
         return want;
     }
 
-    /// The headers of all batches that start at or behind the offset, as they are served.
+    /// The headers of a page: all batches of producers that start at or behind the offset, as they
+    /// are served, and where the next page starts.
     fn check_headers(model: *Model, stream: *Stream, from: i64) !void {
         var bytes: [20 << 10]u8 = undefined;
         const answer = try model.later(.headers, .{
@@ -681,23 +785,22 @@ pub const Model = struct {
         }, .timestamp, 0, &bytes);
         const status: Status = @fromBackingInt(answer.status);
         if (model.tolerant and (status == .io or status == .damaged)) return;
-        var offset = from;
-        if (model.expected(stream, offset)) |frame| {
-            // One that only holds the offset starts before it.
-            if (frame.op.base < from) offset = frame.op.base + frame.op.count;
-        }
+        try testing.expectEqual(.ok, status);
+        const next: i64 = @trunc(answer.next_offset);
+        if (!model.tolerant) try testing.expectEqual(stream.end, next);
         var at: usize = 0;
-        while (at < answer.bytes) : (at += 61) {
-            const frame = model.expected(stream, offset) orelse return error.MoreThanWasWritten;
+        var offset = from;
+        while (model.expected(stream, offset)) |frame| {
+            if (frame.op.base >= next) break;
+            offset = frame.op.base + frame.op.count;
+            // One that only holds the offset starts before it.
+            if (frame.op.base < from or frame.op.producer_id < 0 or frame.op.control) continue;
             var buffer: [16 << 10]u8 = undefined;
             const want = bytes_of(frame, &buffer);
             try testing.expectEqualSlices(u8, want[0..61], bytes[at..][0..61]);
-            offset = frame.op.base + frame.op.count;
+            at += 61;
         }
-        const left = model.expected(stream, offset);
-        if (answer.bytes == 0 and left != null and left.?.op.base < stream.end) {
-            try testing.expectEqual(null, left);
-        }
+        try testing.expectEqual(at, answer.bytes);
     }
 
     /// The first batch at or above a time, and the one with the highest.

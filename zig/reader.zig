@@ -1,6 +1,6 @@
-//! Requests that need a file, served by a small pool of threads: batches, batch headers, and
-//! look-ups by time. A request holds one slot of memory from its submission until the caller
-//! takes the bytes.
+//! Requests that need a file, served by a small pool of threads: batches, headers of batches with a
+//! producer id, sidecars, and look-ups by time. A request holds one slot of memory from its
+//! submission until the caller takes the bytes.
 
 const std = @import("std");
 const assert = std.debug.assert;
@@ -14,7 +14,7 @@ const range_of = @import("tail.zig").range_of;
 const ring_zig = @import("ring.zig");
 const Status = @import("status.zig").Status;
 
-pub const Kind = enum { read, lookup, headers };
+pub const Kind = enum { read, lookup, headers, sidecar };
 pub const By = enum { timestamp, max_timestamp };
 
 const none: u32 = std.math.maxInt(u32);
@@ -213,11 +213,12 @@ pub fn ReaderType(comptime Store: type) type {
             request.bytes = if (answer.status == .ok) answer.bytes else 0;
             request.state = .done;
             store.complete(.{
-                .kind = switch (request.kind) {
-                    .read => 1,
-                    .lookup => 2,
-                    .headers => 3,
-                },
+                .kind = @backingInt(@as(abi.CompletionKind, switch (request.kind) {
+                    .read => .read,
+                    .lookup => .lookup,
+                    .headers => .headers,
+                    .sidecar => .sidecar,
+                })),
                 .status = @backingInt(answer.status),
                 .request = request.number,
                 .slot = slot,
@@ -250,10 +251,14 @@ pub fn ReaderType(comptime Store: type) type {
             scratch: []u8,
             answer: *Answer,
         ) Status {
+            if (request.kind == .sidecar) {
+                return Store.Sidecar.serve(store, request.want.stream, target, scratch, answer);
+            }
             var walk: Walk = .init(store, request.want, scratch);
             defer walk.deinit();
 
             switch (request.kind) {
+                .sidecar => unreachable,
                 .read => return serve_batches(&walk, request, target, answer),
                 .headers => return serve_headers(&walk, target, answer),
                 .lookup => return serve_lookup(&walk, request, target, answer),
@@ -319,13 +324,25 @@ pub fn ReaderType(comptime Store: type) type {
             answer.next = found.header.end();
         }
 
+        /// One page: as many headers as fit, of as many bytes of log as one request may hold up
+        /// others for. `next` is where the next page starts; the limit, when there is none.
         fn serve_headers(walk: *Walk, target: []u8, answer: *Answer) Status {
             var rest = target;
+            var walked: u64 = 0;
             answer.first = walk.want.offset;
-            while (rest.len >= frame.Batch.header_bytes) {
-                const found = walk.next() orelse return ended(walk, answer);
+            while (rest.len >= frame.Batch.header_bytes and walked < limits.headers_page_bytes) {
+                const found = walk.next() orelse {
+                    const whole = walk.outcome == .empty or walk.outcome == .absent;
+                    // What lies in front of damage is a page, and the next one tells of it.
+                    if (!whole) return ended(walk, answer);
+                    answer.next = @max(walk.want.limit, walk.want.offset);
+                    return .ok;
+                };
+                walked += found.header.frame_bytes();
+                answer.next = found.header.end();
                 // A batch that only contains the offset was told before.
                 if (found.header.base < walk.want.offset) continue;
+                if (!frame.Batch.idempotent(found.payload)) continue;
                 rest = stdx.copy_prefix(rest, found.payload[0..frame.Batch.header_bytes]);
                 take(answer, found, frame.Batch.header_bytes);
             }

@@ -98,6 +98,7 @@ pub fn StoreType(comptime IO: type) type {
         pub const Writer = @import("writer.zig").WriterType(Store);
         pub const Flusher = @import("flusher.zig").FlusherType(Store);
         pub const Reader = @import("reader.zig").ReaderType(Store);
+        pub const Sidecar = @import("sidecar.zig").SidecarType(Store);
         pub const Settler = @import("settler.zig").SettlerType(Store);
         pub const Replay = @import("replay.zig").ReplayType(Store);
         pub const Checkpoint = @import("checkpoint.zig").CheckpointType(Store);
@@ -465,7 +466,7 @@ pub fn StoreType(comptime IO: type) type {
                 completion.* = store.completions[store.completions_head];
                 store.completions_head = (store.completions_head + 1) %
                     @as(u32, @intCast(store.completions.len));
-                if (completion.kind > 3) store.events_count -= 1;
+                if (abi.is_event(completion.kind)) store.events_count -= 1;
             }
             store.completions_count -= count;
             const failure = store.failure.load(.seq_cst);
@@ -489,7 +490,7 @@ pub fn StoreType(comptime IO: type) type {
                 @as(u32, @intCast(store.completions.len));
             store.completions[place] = completion;
             store.completions_count += 1;
-            if (completion.kind > 3) store.events_count += 1;
+            if (abi.is_event(completion.kind)) store.events_count += 1;
         }
 
         pub fn events_full(store: *const Store) bool {

@@ -1,4 +1,4 @@
-//! The stream table: what a store knows of each stream, 128 bytes each, reserved at open and
+//! The stream table: what a store knows of each stream, 136 bytes each, reserved at open and
 //! resident when touched. The store's lock guards it.
 
 const std = @import("std");
@@ -50,6 +50,9 @@ pub const Stream = extern struct {
     /// Log position up to which the fields above are true; only while recovering. For a deleted
     /// stream the position of its deletion.
     ticket: u64,
+    /// Position of the newest sidecar; 0 none. It is void once its segment is gone: positions are
+    /// never used again.
+    sidecar: u64,
     /// Newest run in the arrival directories, valid while its table has this generation.
     chain: u32,
     chain_generation: u32,
@@ -129,7 +132,7 @@ pub const Stream = extern struct {
 };
 
 comptime {
-    assert(@sizeOf(Stream) == 128);
+    assert(@sizeOf(Stream) == 136);
 }
 
 pub const Table = struct {
@@ -253,6 +256,7 @@ pub const Table = struct {
             .retention_ms = -1,
             .retention_bytes = -1,
             .ticket = 0,
+            .sidecar = 0,
             .chain = link_none,
             .chain_generation = 0,
             .bucket_next = head.*,

@@ -2,7 +2,7 @@
 // change that file instead.
 
 /** What `pyralog_abi_hash()` of a fitting library returns. */
-export const abiHash = 0x9c9b5a2b;
+export const abiHash = 0x2a6e4486;
 
 export const Status = {
   ok: 0,
@@ -240,6 +240,11 @@ export const symbols = {
     ],
     returns: "i32",
   },
+  // pyralog_sidecar(store, stream, offset, state, state_length, out)
+  pyralog_sidecar: {
+    args: ["u32", "u32", "f64", "buffer", "buffer_length", "buffer"],
+    returns: "i32",
+  },
   // pyralog_trim(store, stream, offset, out)
   pyralog_trim: {
     args: ["u32", "u32", "f64", "buffer"],
@@ -274,6 +279,11 @@ export const symbols = {
   // pyralog_headers_later(store, request, stream, offset, limit)
   pyralog_headers_later: {
     args: ["u32", "u32", "u32", "f64", "f64"],
+    returns: "i32",
+  },
+  // pyralog_sidecar_later(store, request, stream)
+  pyralog_sidecar_later: {
+    args: ["u32", "u32", "u32"],
     returns: "i32",
   },
   // pyralog_slot_take(store, slot, destination, destination_length)

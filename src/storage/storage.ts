@@ -24,6 +24,7 @@ export const CompletionKind = {
   trim_due: 4,
   snapshot: 5,
   damage: 6,
+  sidecar: 7,
 } as const;
 
 /** `slot` of a completion that has no bytes. */
@@ -371,6 +372,20 @@ export class Store {
     return ticket(this.#view.getFloat64(layouts.Appended.ticket, true));
   }
 
+  /** Within the credit, as an append. A store that has failed is told of by the next poll. */
+  sidecar(stream: number, at: Offset, state: Uint8Array): void {
+    const status = this.#library.pyralog_sidecar(
+      this.handle,
+      u32(stream),
+      whole(at),
+      state,
+      state,
+      this.#out,
+    );
+    const expected = status === Status.ok || status === Status.failed;
+    assert(expected, "a sidecar within the credit is taken");
+  }
+
   trim(stream: number, at: Offset): void {
     this.#stateFrame(this.#library.pyralog_trim(this.handle, u32(stream), whole(at), this.#out));
   }
@@ -446,6 +461,11 @@ export class Store {
     );
   }
 
+  sidecarLater(request: number, stream: number): number {
+    return this.#library.pyralog_sidecar_later(this.handle, u32(request), u32(stream));
+  }
+
+  /** One page of headers of batches with a producer id. */
   headersLater(request: number, stream: number, from: Offset, limit: Offset): number {
     return this.#library.pyralog_headers_later(
       this.handle,

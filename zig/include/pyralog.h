@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* What pyralog_abi_hash() of a fitting library returns. */
-#define PYRALOG_ABI_HASH 0x9c9b5a2bu
+#define PYRALOG_ABI_HASH 0x2a6e4486u
 
 typedef int32_t pyralog_status;
 
@@ -337,6 +337,13 @@ pyralog_status pyralog_append(
     const uint8_t *batch,
     size_t batch_length,
     struct pyralog_appended *out);
+pyralog_status pyralog_sidecar(
+    uint32_t store,
+    uint32_t stream,
+    double offset,
+    const uint8_t *state,
+    size_t state_length,
+    struct pyralog_appended *out);
 pyralog_status pyralog_trim(
     uint32_t store,
     uint32_t stream,
@@ -384,6 +391,10 @@ pyralog_status pyralog_headers_later(
     uint32_t stream,
     double offset,
     double limit);
+pyralog_status pyralog_sidecar_later(
+    uint32_t store,
+    uint32_t request,
+    uint32_t stream);
 pyralog_status pyralog_slot_take(
     uint32_t store,
     uint32_t slot,

@@ -9,6 +9,10 @@ pub const Shape = struct {
     body: u32 = 32,
     max_timestamp: i64 = 1000,
     seed: u64 = 0,
+    /// -1: not of an idempotent producer.
+    producer_id: i64 = -1,
+    /// Bit 5 of the attributes.
+    control: bool = false,
 };
 
 /// Fills the start of `buffer` and returns it.
@@ -20,7 +24,8 @@ pub fn batch(buffer: []u8, shape: Shape) []u8 {
     std.mem.writeInt(i32, bytes[23..27], @intCast(shape.count - 1), .big);
     std.mem.writeInt(i64, bytes[27..35], shape.max_timestamp, .big);
     std.mem.writeInt(i64, bytes[35..43], shape.max_timestamp, .big);
-    std.mem.writeInt(i64, bytes[43..51], -1, .big);
+    std.mem.writeInt(i64, bytes[43..51], shape.producer_id, .big);
+    if (shape.control) bytes[22] |= 0x20;
     std.mem.writeInt(u32, bytes[57..61], shape.count, .big);
     var prng = std.Random.DefaultPrng.init(shape.seed);
     prng.random().bytes(bytes[61..]);
