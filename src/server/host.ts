@@ -187,8 +187,20 @@ export class Host implements Effects {
     return this.#disk.append(slot, epoch, base, count, highWatermark, logAppendTime, sync, batch);
   }
 
+  sidecar(slot: Slot, at: Offset, state: Uint8Array): void {
+    this.#disk.sidecar(slot, at, state);
+  }
+
   open(slot: Slot, topic: TopicId, partition: PartitionIndex): void {
     this.#disk.open(slot, topic, partition);
+  }
+
+  readSidecar(slot: Slot): void {
+    this.#disk.readSidecar(slot);
+  }
+
+  readHeaders(slot: Slot, from: Offset, limit: Offset): void {
+    this.#disk.readHeaders(slot, from, limit);
   }
 
   read(request: number, parts: readonly ReadPart[], bytesMax: number): void {

@@ -10,10 +10,20 @@ import {
   type Ticket,
   ticket,
 } from "../../src/core/base/ids.ts";
-import type { OpenedPartition, ReadOutcome, ReadPart } from "../../src/core/base/node_contract.ts";
+import type {
+  HeadersOutcome,
+  OpenedPartition,
+  ReadOutcome,
+  ReadPart,
+  ReadStatus,
+  SidecarOutcome,
+} from "../../src/core/base/node_contract.ts";
+import { Attribute } from "../../src/core/base/facts.ts";
 import {
+  batchAttributes,
   batchHeaderBytes,
   batchMaxTimestamp,
+  batchProducerId,
   stampAppendTime,
   stampBatch,
 } from "../../src/wire/batch.ts";
@@ -27,8 +37,15 @@ interface StoredBatch {
   readonly ticket: number;
 }
 
+interface StoredSidecar {
+  readonly at: Offset;
+  readonly state: Uint8Array;
+  readonly ticket: number;
+}
+
 interface Stream {
   batches: StoredBatch[];
+  sidecars: StoredSidecar[];
   logStart: number;
   /** The log start that a power cut cannot take back. */
   durableStart: number;
@@ -36,6 +53,9 @@ interface Stream {
 
 const none = new Uint8Array(0);
 const frameBytes = 64;
+const sidecarHeadBytes = 16;
+/** Small, so that a load takes several. */
+const headersPerPage = 3;
 
 export class MemoryDisk {
   /** By topic id and partition, as a real store keeps them. */
@@ -46,6 +66,11 @@ export class MemoryDisk {
   #tail = 0;
   durable = 0;
   readonly ringBytes: number;
+  /** Headers that were read, by their first offsets. */
+  readonly headersRead: number[] = [];
+  /** What reads of sidecars and of headers answer: tests of bad disks set them. */
+  sidecarStatus: ReadStatus = "ok";
+  headersStatus: ReadStatus = "ok";
 
   constructor(ringBytes = 64 * 1024 * 1024) {
     this.ringBytes = ringBytes;
@@ -80,6 +105,7 @@ export class MemoryDisk {
         logStart: stream.durableStart,
         durableStart: stream.durableStart,
         batches: stream.batches.filter((batch) => batch.ticket <= kept),
+        sidecars: stream.sidecars.filter((sidecar) => sidecar.ticket <= kept),
       });
     }
     return next;
@@ -88,27 +114,26 @@ export class MemoryDisk {
   /** Where a power cut may end the log. */
   ticketsBeyondDurable(): readonly number[] {
     const ends = new Set<number>([this.durable]);
-    for (const { batches } of this.#streams.values())
-      for (const batch of batches) if (batch.ticket > this.durable) ends.add(batch.ticket);
+    for (const { batches, sidecars } of this.#streams.values())
+      for (const frame of [...batches, ...sidecars])
+        if (frame.ticket > this.durable) ends.add(frame.ticket);
     return [...ends];
   }
 
   open(slot: Slot, key: string): OpenedPartition {
     let stream = this.#streams.get(key);
     if (stream === undefined) {
-      stream = { batches: [], logStart: 0, durableStart: 0 };
+      stream = { batches: [], sidecars: [], logStart: 0, durableStart: 0 };
       this.#streams.set(key, stream);
     }
     this.#bound.set(slot, stream);
     const last = stream.batches.at(-1);
-    const headers = stream.batches.map((batch) => batch.bytes.subarray(0, batchHeaderBytes));
     return {
       logStart: offset(stream.logStart),
       end: offset(Math.max(last?.end ?? 0, stream.logStart)),
       epoch: last?.epoch ?? -1,
       bytes: stream.batches.reduce((sum, batch) => sum + batch.bytes.byteLength, 0),
       maxTimestamp: Math.max(-1, ...stream.batches.map((batch) => batch.maxTimestamp)),
-      producerHeaders: new Uint8Array(Buffer.concat(headers)),
     };
   }
 
@@ -136,6 +161,55 @@ export class MemoryDisk {
       ticket: this.#tail,
     });
     return ticket(this.#tail);
+  }
+
+  sidecar(slot: Slot, at: Offset, state: Uint8Array): void {
+    this.#tail += frameBytes + Math.ceil((sidecarHeadBytes + state.byteLength) / 8) * 8;
+    assert(this.credit >= 0, "a sidecar stays within the credit");
+    const { sidecars } = this.#streamOf(slot);
+    sidecars.push({ at, state: new Uint8Array(state), ticket: this.#tail });
+  }
+
+  readSidecar(slot: Slot): SidecarOutcome {
+    const stream = this.#bound.get(slot);
+    const newest = stream?.sidecars.at(-1);
+    if (stream === undefined || this.sidecarStatus !== "ok" || newest === undefined) {
+      const absent = this.sidecarStatus === "ok" ? "absent" : this.sidecarStatus;
+      return { status: stream === undefined ? "failed" : absent, at: offset(0), state: none };
+    }
+    return { status: "ok", at: newest.at, state: this.#view(newest.state.slice()) };
+  }
+
+  readHeaders(slot: Slot, from: Offset, limit: Offset): HeadersOutcome {
+    const stream = this.#bound.get(slot);
+    const failed = stream === undefined ? "failed" : this.headersStatus;
+    if (stream === undefined || failed !== "ok")
+      return { status: failed, headers: none, nextOffset: from };
+    if (from < stream.logStart) return { status: "out-of-range", headers: none, nextOffset: from };
+    const page: Uint8Array[] = [];
+    for (const batch of stream.batches) {
+      if (batch.base < from || batch.end > limit) continue;
+      const header = batch.bytes.subarray(0, batchHeaderBytes);
+      const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+      if (batchProducerId(view, 0) < 0) continue;
+      if ((batchAttributes(view, 0) & Attribute.control) !== 0) continue;
+      this.headersRead.push(batch.base);
+      page.push(header);
+      if (page.length < headersPerPage) continue;
+      const headers = this.#view(new Uint8Array(Buffer.concat(page)));
+      return { status: "ok", headers, nextOffset: offset(batch.end) };
+    }
+    const headers = this.#view(new Uint8Array(Buffer.concat(page)));
+    return { status: "ok", headers, nextOffset: limit };
+  }
+
+  /** The newest sidecar becomes other bytes, of a version that nobody knows yet, or goes. */
+  harmSidecars(harm: "newer" | "gone"): void {
+    for (const stream of this.#streams.values()) {
+      const newest = stream.sidecars.at(-1);
+      if (harm === "gone") stream.sidecars = [];
+      else if (newest !== undefined) newest.state[0] = 2;
+    }
   }
 
   read(part: ReadPart, bytesMax: number, first: boolean): ReadOutcome {

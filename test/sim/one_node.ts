@@ -14,7 +14,13 @@ import {
   type Ticket,
   type TopicId,
 } from "../../src/core/base/ids.ts";
-import type { Call, Effects, ReadOutcome, ReadPart } from "../../src/core/base/node_contract.ts";
+import type {
+  Call,
+  Effects,
+  Input,
+  ReadOutcome,
+  ReadPart,
+} from "../../src/core/base/node_contract.ts";
 import type { Settings } from "../../src/core/base/settings.ts";
 import { type ControlEffects, ControlNode, DataNode } from "../../src/core/node/node.ts";
 import { type AnyApi, type ApiName, apis } from "../../src/wire/apis.ts";
@@ -51,6 +57,8 @@ export class OneNode implements Effects {
   wall = 1_700_000_000_000;
   /** False: nothing becomes durable until `sync`. */
   autoSync = true;
+  /** Reads of loads of producers, while a test holds them back. */
+  held: (() => Input)[] | null = null;
   #order = 0;
   readonly #schedule: Schedule;
   readonly #topics = new Map<Slot, string>();
@@ -228,6 +236,29 @@ export class OneNode implements Effects {
     batch: Uint8Array,
   ): Ticket {
     return this.disk.append(slot, epoch, base, count, logAppendTime, batch);
+  }
+  sidecar(slot: Slot, at: Offset, state: Uint8Array): void {
+    this.disk.sidecar(slot, at, state);
+  }
+  readSidecar(slot: Slot): void {
+    this.#load(() => ({ kind: "sidecar-read", slot, outcome: this.disk.readSidecar(slot) }));
+  }
+  readHeaders(slot: Slot, from: Offset, limit: Offset): void {
+    this.#load(() => {
+      const outcome = this.disk.readHeaders(slot, from, limit);
+      return { kind: "headers-read", slot, outcome };
+    });
+  }
+  /** Loads of producers go on. */
+  release(): void {
+    const held = this.held ?? [];
+    this.held = null;
+    for (const make of held) this.#schedule.push("read", make);
+    this.settle();
+  }
+  #load(make: () => Input): void {
+    if (this.held === null) this.#schedule.push("read", make);
+    else this.held.push(make);
   }
   open(slot: Slot, topic: TopicId, partition: PartitionIndex): void {
     const key = `${topic}/${partition}`;

@@ -27,9 +27,16 @@ const bugs: readonly Planted[] = [
   {
     name: "forgets idempotent producers at a restart",
     file: "src/core/broker/producer_state.ts",
-    right: "if (producerId < 0 ||",
-    wrong: "if (producerId >= 0 ||",
-    found: /comes after/,
+    right: "rememberProducers(load.table, outcome.headers, this.#broker.wall);",
+    wrong: "",
+    found: /comes after|never acknowledged/,
+  },
+  {
+    name: "reads a sidecar and no header behind it",
+    file: "src/core/broker/producer_state.ts",
+    right: "load.next = outcome.at;",
+    wrong: "load.next = load.limit;",
+    found: /comes after|never acknowledged/,
   },
   {
     name: "remembers one batch of a producer where five may be in flight",

@@ -34,6 +34,8 @@ const actionsPerRun = 3000;
 /** Small enough that clients run into it. */
 const ringBytes = 64 * 1024;
 const quietTicksMax = 10_000;
+/** A sidecar every few batches. */
+const sidecarEveryBytes = 500;
 
 /** Settings that make rare ways common. */
 const kafka = { "offsets.topic.num.partitions": "2", "auto.create.topics.enable": "false" };
@@ -98,6 +100,7 @@ export class Simulation {
     const schedule = new Shuffled(this.#random);
     const node = new OneNode(kafka, { disk, meta, starts, seed, schedule });
     node.autoSync = false;
+    node.node.broker.producers.pace = { bytes: sidecarEveryBytes, times: 1 };
     return node;
   }
 

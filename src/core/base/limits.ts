@@ -105,3 +105,15 @@ assert(
 export const groupLogSegmentsMax = 4;
 /** Records that one refusal names. */
 export const recordErrorsMax = 10_000;
+/** Partitions whose producers are loaded at a time; batches for others wait. */
+export const producerLoadsMax = 8;
+/** A partition whose load has failed refuses idempotent batches for so long before it is tried again. */
+export const producerLoadRetryMs = 1000;
+/**
+ * A partition's producers are written to its log again when so many bytes were appended to it since,
+ * and so many times the bytes that it takes to write them.
+ */
+export const sidecarEveryBytes = 8 * 1024 * 1024;
+export const sidecarEveryTimes = 50;
+/** What a sidecar costs in the log beside its bytes and the frame: the head of its payload. */
+export const sidecarOverheadBytes = 16;

@@ -76,8 +76,23 @@ export interface OpenedPartition {
   readonly epoch: number;
   readonly bytes: number;
   readonly maxTimestamp: number;
-  /** Headers (61 bytes each, as served) of the stored batches that carry a producer id. */
-  readonly producerHeaders: Uint8Array;
+}
+
+/** The newest sidecar of a partition. `absent`, `damaged`: its batches have to say it all. */
+export interface SidecarOutcome {
+  readonly status: ReadStatus;
+  /** The state is that of the batches below; meaningless without one. */
+  readonly at: Offset;
+  readonly state: Uint8Array;
+}
+
+/** A page of batch headers. */
+export interface HeadersOutcome {
+  readonly status: ReadStatus;
+  /** 61 bytes each, as served, in the order of offsets; all of them carry a producer id. */
+  readonly headers: Uint8Array;
+  /** Where the next page starts: above the offset asked for, and the limit when this is the last. */
+  readonly nextOffset: Offset;
 }
 
 export type Input =
@@ -96,6 +111,8 @@ export type Input =
   | { readonly kind: "opened"; readonly slot: Slot; readonly partition: OpenedPartition | null }
   | { readonly kind: "read-done"; readonly request: number; readonly parts: readonly ReadOutcome[] }
   | { readonly kind: "looked-up"; readonly request: number; readonly outcome: ReadOutcome }
+  | { readonly kind: "sidecar-read"; readonly slot: Slot; readonly outcome: SidecarOutcome }
+  | { readonly kind: "headers-read"; readonly slot: Slot; readonly outcome: HeadersOutcome }
   /** The disk takes no new bytes (full), or does again. */
   | { readonly kind: "disk-state"; readonly takesWrites: boolean }
   /** Retention found that everything below `offset` may go. */
@@ -121,8 +138,20 @@ export interface Effects {
     sync: boolean,
     batch: Uint8Array,
   ): Ticket;
-  /** Opens the partition in the store; answered by `opened`. */
+  /**
+   * Stages the producer state that all batches below `at` amount to, behind them in the log. It takes
+   * credit as a batch does, no offset, and no sync: whoever waits for one does not wait for this.
+   */
+  sidecar(slot: Slot, at: Offset, state: Uint8Array): void;
+  /** Opens the partition in the store, whatever lies in it, at the same cost; answered by `opened`. */
   open(slot: Slot, topic: TopicId, partition: PartitionIndex): void;
+  /** Reads the newest sidecar; answered by `sidecar-read`. One such read a partition at a time. */
+  readSidecar(slot: Slot): void;
+  /**
+   * Reads headers of batches that start at or above `from`, of producers that are idempotent;
+   * answered by `headers-read`. One such read a partition at a time.
+   */
+  readHeaders(slot: Slot, from: Offset, limit: Offset): void;
   /** Reads whole batches; answered by one `read-done` with the parts in the same order. */
   read(request: number, parts: readonly ReadPart[], bytesMax: number): void;
   /**

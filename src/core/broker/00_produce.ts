@@ -127,7 +127,8 @@ function planPartition(
   if (records === null) return;
   if (!judgeBatch(broker, topic, result, records, facts, at)) return;
   const known = slot as Slot; // proof: slots of the image
-  if (broker.partitions.isOpen(known)) {
+  const idempotent = (facts[at + Fact.producerId] ?? -1) >= 0;
+  if (broker.partitions.isOpen(known) && broker.producers.ready(known, idempotent)) {
     return appendBatch(broker, pending, topic, known, result, records, facts, at);
   }
   // First touch: the batch outlives the step, so it and its facts are copied. Later requests for
@@ -135,8 +136,8 @@ function planPartition(
   const batch = new Uint8Array(records); // a copy; `slice` of a Buffer would not be one
   const kept = facts.slice(at, at + factStride);
   pending.waits();
-  broker.whenOpen(known, (code) => {
-    if (code !== ErrorCode.NONE) refuse(result, code, "the partition could not be opened");
+  broker.producers.whenReady(known, idempotent, (code) => {
+    if (code !== ErrorCode.NONE) refuse(result, code, "the partition could not be loaded");
     else appendBatch(broker, pending, topic, known, result, batch, kept, 0);
     pending.committed();
   });
@@ -401,6 +402,7 @@ function appendBatch(
         broker.wall,
       );
   }
+  broker.producers.appended(slot, batch.byteLength);
   result.baseOffset = base;
   result.logAppendTimeMs = logAppendTime;
   result.logStartOffset = broker.partitions.logStartOf(slot);

@@ -8,7 +8,7 @@
 import { assert } from "../base/assert.ts";
 import type { Command, Outcome, OutcomeOf } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
-import { frameOverheadBytes } from "../base/limits.ts";
+import { frameOverheadBytes, sidecarOverheadBytes } from "../base/limits.ts";
 import {
   type LeaderEpoch,
   type Offset,
@@ -39,7 +39,7 @@ import {
 } from "../replication/replication.ts";
 import { Fetches } from "./fetches.ts";
 import { Groups } from "./groups.ts";
-import { rememberProducers } from "./producer_state.ts";
+import { ProducerStates } from "./producer_state.ts";
 import { readMetadata } from "../../wire/metadata_records.ts";
 
 /** One Kafka API: registered in apis.ts, which is what ApiVersions advertises. */
@@ -95,6 +95,7 @@ export class Broker {
   readonly partitions = new Partitions();
   readonly fetches: Fetches;
   readonly groups: Groups;
+  readonly producers: ProducerStates;
   readonly random: Random;
   /** What ApiVersions answers. */
   readonly ranges: readonly ApiRange[];
@@ -128,6 +129,7 @@ export class Broker {
     this.random = new Random(settings.seed, 1);
     this.fetches = new Fetches(this);
     this.groups = new Groups(this);
+    this.producers = new ProducerStates(this);
   }
 
   /** Effects of the current step. */
@@ -160,6 +162,10 @@ export class Broker {
         return this.#readDone(input.request, input.parts);
       case "looked-up":
         return this.#lookedUp(input.request, input.outcome);
+      case "sidecar-read":
+        return this.producers.sidecarRead(input.slot, input.outcome);
+      case "headers-read":
+        return this.producers.headersRead(input.slot, input.outcome);
       case "disk-state":
         this.takesWrites = input.takesWrites;
         return;
@@ -266,6 +272,21 @@ export class Broker {
     return true;
   }
 
+  /**
+   * Puts the state of a partition's producers behind everything that was appended to it. False when
+   * the disk does not take `bytesMax` now: nothing was appended.
+   */
+  appendSidecar(slot: Slot, bytesMax: number, state: () => Uint8Array): boolean {
+    if (!this.hasCredit(bytesMax + sidecarOverheadBytes)) return false;
+    const bytes = state();
+    assert(bytes.byteLength <= bytesMax, "a state stays within its bound");
+    const cost = bytes.byteLength + sidecarOverheadBytes + frameOverheadBytes;
+    this.#credit -= cost;
+    this.appendedBytes += cost;
+    this.effects.sidecar(slot, this.partitions.endOf(slot), bytes);
+    return true;
+  }
+
   /** True when the partition's topic wants its batches on stable storage before the answer. */
   syncs(slot: Slot): boolean {
     const topic = this.image.slotTopic(slot);
@@ -361,9 +382,6 @@ export class Broker {
     this.partitions.recovered(slot, logStart, end, found.bytes, found.maxTimestamp);
     if (logStart > found.logStart) this.effects.trim(slot, logStart);
     this.effects.retain(slot, topic.retentionMs, topic.retentionBytes);
-    if (found.producerHeaders.byteLength > 0) {
-      rememberProducers(this.partitions.producersOf(slot), found.producerHeaders, this.wall);
-    }
     this.#openEpoch(slot);
   }
 
@@ -455,6 +473,7 @@ export class Broker {
       this.effects.remove(slot);
       this.fetches.wake(slot, Number.MAX_SAFE_INTEGER);
       this.#finishOpen(slot, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+      this.producers.removed(slot);
     }
   }
 

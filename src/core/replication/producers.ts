@@ -3,8 +3,20 @@
 //
 // State lives in typed arrays indexed by a row per producer. When the table is full the producer
 // that was idle longest gives up its row: a producer without state may start at any sequence.
+//
+// A table is written as the state of a sidecar, little-endian, 64-bit numbers as float64:
+//
+//    0 version uint16 (1)     then per producer, idle longest first:
+//    2 zero uint16             0 producer id float64     20 per batch kept, oldest first:
+//    4 producers uint32        8 last seen float64          0 base offset float64
+//                             16 epoch int16                8 highest timestamp float64
+//                             18 batches kept uint16       16 first sequence int32
+//                                                          20 records uint32
+//
+// Whatever else stands there, or another version, is no state: then the batches say it all.
 
-import { producerBatchesKept, producersPerPartitionMax } from "../base/limits.ts";
+import { assert } from "../base/assert.ts";
+import { batchBytesMax, producerBatchesKept, producersPerPartitionMax } from "../base/limits.ts";
 
 export type SequenceVerdict =
   | { readonly kind: "append" }
@@ -24,15 +36,28 @@ const fenced: SequenceVerdict = { kind: "fenced" };
 
 const sequenceModulus = 2147483648;
 
+const stateVersion = 1;
+const stateHeadBytes = 8;
+const stateProducerBytes = 20;
+const stateBatchBytes = 24;
+
+/** Bytes that the state of so many producers takes at most. */
+function stateBytesMax(producers: number): number {
+  return stateHeadBytes + producers * (stateProducerBytes + producerBatchesKept * stateBatchBytes);
+}
+
+assert(stateBytesMax(producersPerPartitionMax) < batchBytesMax, "a table fits in a frame");
+
 /** Sequences wrap from 2^31 - 1 to 0. */
 function sequenceAdd(sequence: number, count: number): number {
   return (sequence + count) % sequenceModulus;
 }
 
 export class ProducerTable {
+  /** Row by producer id, in the order in which they wrote last. */
   readonly #rows = new Map<number, number>();
+  #newestId = -1;
   #capacity = 4;
-  #ids = new Float64Array(4);
   #epochs = new Int32Array(4);
   #lastSeen = new Float64Array(4);
   /** Batches kept of a row (0..5) and where the next one goes. */
@@ -43,6 +68,9 @@ export class ProducerTable {
   #baseOffset = new Float64Array(4 * producerBatchesKept);
   #lastOffset = new Float64Array(4 * producerBatchesKept);
   #timestamp = new Float64Array(4 * producerBatchesKept);
+
+  /** Bytes appended to the partition that no sidecar speaks of, or a guess above that. */
+  bytesSince = 0;
 
   get count(): number {
     return this.#rows.size;
@@ -86,9 +114,14 @@ export class ProducerTable {
   ): void {
     let row = this.#rows.get(producerId);
     if (row === undefined) {
-      row = this.#newRow(producerId);
+      row = this.#newRow();
+      this.#rows.set(producerId, row);
       this.#epochs[row] = epoch;
+    } else if (producerId !== this.#newestId) {
+      this.#rows.delete(producerId);
+      this.#rows.set(producerId, row);
     }
+    this.#newestId = producerId;
     if ((this.#epochs[row] ?? 0) !== epoch) {
       this.#epochs[row] = epoch;
       this.#kept[row] = 0;
@@ -117,35 +150,97 @@ export class ProducerTable {
 
   readonly #free: number[] = [];
 
-  #newRow(producerId: number): number {
+  #newRow(): number {
     if (this.#rows.size >= producersPerPartitionMax) this.#expireOldest();
     const reused = this.#free.pop();
     const row = reused ?? this.#rows.size;
     if (row >= this.#capacity) this.#grow();
-    this.#rows.set(producerId, row);
-    this.#ids[row] = producerId;
     this.#kept[row] = 0;
     this.#next[row] = 0;
     return row;
   }
 
   #expireOldest(): void {
-    let oldest = -1;
-    let oldestRow = -1;
     for (const [id, row] of this.#rows) {
-      if (oldestRow >= 0 && (this.#lastSeen[row] ?? 0) >= (this.#lastSeen[oldestRow] ?? 0))
-        continue;
-      oldest = id;
-      oldestRow = row;
+      this.#rows.delete(id);
+      this.#free.push(row);
+      return;
     }
-    this.#rows.delete(oldest);
-    this.#free.push(oldestRow);
+  }
+
+  /** Bytes of `state` at most. */
+  get stateBytesMax(): number {
+    return stateBytesMax(this.#rows.size);
+  }
+
+  /** The table as a sidecar keeps it. */
+  state(): Uint8Array {
+    const bytes = new Uint8Array(this.stateBytesMax);
+    const view = new DataView(bytes.buffer);
+    view.setUint16(0, stateVersion, true);
+    view.setUint32(4, this.#rows.size, true);
+    let at = stateHeadBytes;
+    for (const [id, row] of this.#rows) {
+      const kept = this.#kept[row] ?? 0;
+      view.setFloat64(at, id, true);
+      view.setFloat64(at + 8, this.#lastSeen[row] ?? 0, true);
+      view.setInt16(at + 16, this.#epochs[row] ?? 0, true);
+      view.setUint16(at + 18, kept, true);
+      at += stateProducerBytes;
+      const oldest = (this.#next[row] ?? 0) + producerBatchesKept - kept;
+      for (let i = 0; i < kept; i += 1, at += stateBatchBytes) {
+        const batch = row * producerBatchesKept + ((oldest + i) % producerBatchesKept);
+        const base = this.#baseOffset[batch] ?? 0;
+        view.setFloat64(at, base, true);
+        view.setFloat64(at + 8, this.#timestamp[batch] ?? -1, true);
+        view.setInt32(at + 16, this.#firstSequence[batch] ?? 0, true);
+        view.setUint32(at + 20, (this.#lastOffset[batch] ?? 0) - base + 1, true);
+      }
+    }
+    return bytes.subarray(0, at);
+  }
+
+  /** The table whose state this is at the offset `end`; null when it is none that we know. */
+  static of(state: Uint8Array, end: number): ProducerTable | null {
+    const view = new DataView(state.buffer, state.byteOffset, state.byteLength);
+    if (state.byteLength < stateHeadBytes || view.getUint16(0, true) !== stateVersion) return null;
+    const count = view.getUint32(4, true);
+    if (count > producersPerPartitionMax) return null;
+    const table = new ProducerTable();
+    let at = stateHeadBytes;
+    for (let i = 0; i < count; i += 1) {
+      at = table.#readProducer(view, at, end);
+      if (at < 0) return null;
+    }
+    return at === state.byteLength && table.count === count ? table : null;
+  }
+
+  /** Where the next producer stands; -1 when none stands here. */
+  #readProducer(view: DataView, start: number, end: number): number {
+    let at = start + stateProducerBytes;
+    if (at > view.byteLength) return -1;
+    const id = view.getFloat64(start, true);
+    const lastSeen = view.getFloat64(start + 8, true);
+    const kept = view.getUint16(start + 18, true);
+    if (!Number.isSafeInteger(id) || id < 0 || !Number.isSafeInteger(lastSeen)) return -1;
+    if (kept === 0 || kept > producerBatchesKept) return -1;
+    if (at + kept * stateBatchBytes > view.byteLength) return -1;
+    for (let i = 0; i < kept; i += 1, at += stateBatchBytes) {
+      const base = view.getFloat64(at, true);
+      const timestamp = view.getFloat64(at + 8, true);
+      const firstSequence = view.getInt32(at + 16, true);
+      const count = view.getUint32(at + 20, true);
+      if (!Number.isSafeInteger(base) || base < 0 || !Number.isSafeInteger(timestamp)) return -1;
+      if (firstSequence < 0 || count === 0 || base + count > end) return -1;
+      const epoch = view.getInt16(start + 16, true);
+      this.remember(id, epoch, firstSequence, count, base, timestamp, lastSeen);
+    }
+    return at;
   }
 
   #grow(): void {
     this.#capacity = Math.min(this.#capacity * 2, producersPerPartitionMax);
     const wide = this.#capacity * producerBatchesKept;
-    this.#ids = copied(this.#ids, new Float64Array(this.#capacity));
     this.#epochs = copied(this.#epochs, new Int32Array(this.#capacity));
     this.#lastSeen = copied(this.#lastSeen, new Float64Array(this.#capacity));
     this.#kept = copied(this.#kept, new Uint8Array(this.#capacity));

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { AssertionError } from "../base/assert.ts";
 import { leaderEpoch, offset, slot, ticket } from "../base/ids.ts";
-import { producerBatchesKept, producersPerPartitionMax } from "../base/limits.ts";
+import { batchBytesMax, producerBatchesKept, producersPerPartitionMax } from "../base/limits.ts";
 import {
   CommitQueue,
   judgeSequence,
@@ -142,8 +142,8 @@ describe("replication: idempotent producers", () => {
 
   test("a full table gives the row of the longest idle producer away", () => {
     const table = new ProducerTable();
-    for (let id = 0; id < producersPerPartitionMax; id += 1)
-      table.remember(id, 0, 0, 1, id, 0, id === 5 ? 0 : id + 1);
+    for (let id = 0; id < producersPerPartitionMax; id += 1) table.remember(id, 0, 0, 1, id, 0, id);
+    for (let id = 0; id < 5; id += 1) table.remember(id, 0, 1, 1, id, 0, 20_000);
     table.remember(producersPerPartitionMax, 0, 0, 1, 0, 0, producersPerPartitionMax);
     expect(table.count).toBe(producersPerPartitionMax);
     expect(table.judge(5, 0, 77, 1).kind).toBe("append");
@@ -159,5 +159,78 @@ describe("replication: idempotent producers", () => {
     table.remember(3, 0, 0, 1, 2, 0, 300);
     expect(table.judge(2, 0, 1, 1).kind).toBe("append");
     expect(table.judge(3, 0, 0, 1).kind).toBe("duplicate");
+  });
+
+  test("a table is the same after it was written and read (random producers)", () => {
+    const batch = fc.record({
+      id: fc.integer({ min: 0, max: 6 }),
+      epoch: fc.integer({ min: 0, max: 2 }),
+      first: fc.constantFrom(0, 5, 2147483647),
+      count: fc.integer({ min: 1, max: 9 }),
+      timestamp: fc.constantFrom(-1, 0, 1_700_000_000_000),
+    });
+    const run = (batches: readonly (typeof batch extends fc.Arbitrary<infer B> ? B : never)[]) => {
+      const table = new ProducerTable();
+      let end = 0;
+      for (const [wall, { id, epoch, first, count, timestamp }] of batches.entries()) {
+        table.remember(id, epoch, first, count, end, timestamp, wall);
+        end += count;
+      }
+      const state = table.state();
+      const again = ProducerTable.of(state, end);
+      expect(again?.state()).toEqual(state);
+      expect(state.byteLength).toBeLessThanOrEqual(table.stateBytesMax);
+      for (const { id, epoch, first, count } of batches)
+        expect(again?.judge(id, epoch, first, count)).toEqual(table.judge(id, epoch, first, count));
+      again?.expire(batches.length - 3);
+      table.expire(batches.length - 3);
+      expect(again?.state()).toEqual(table.state());
+    };
+    fc.assert(fc.property(fc.array(batch, { maxLength: 60 }), run));
+  });
+
+  test("what is no state, or not all of one, is no table", () => {
+    const table = new ProducerTable();
+    for (let i = 0; i < 20; i += 1) table.remember(i % 3, 0, i, 1, i, 5, 9);
+    const state = table.state();
+    const end = 20;
+    expect(ProducerTable.of(state, end)).not.toBeNull();
+    for (let size = 0; size < state.byteLength; size += 1)
+      expect(ProducerTable.of(state.subarray(0, size), end)).toBeNull();
+    expect(ProducerTable.of(new Uint8Array([...state, 0]), end)).toBeNull();
+    const changed = (at: number, value: number): Uint8Array => {
+      const other = state.slice();
+      other[at] = value;
+      return other;
+    };
+    for (const [at, value] of [
+      [0, 2], // version
+      [4, 2], // producers
+      [7, 255],
+      [15, 255], // last seen is no number
+      [26, 0], // batches kept
+      [26, 6],
+      [47, 255], // first sequence below 0
+      [48, 0], // records
+    ] as const)
+      expect(ProducerTable.of(changed(at, value), end)).toBeNull();
+    // Batches at or above the offset that the state is of.
+    expect(ProducerTable.of(state, end - 1)).toBeNull();
+    // The same producer twice.
+    const one = new ProducerTable();
+    one.remember(1, 0, 0, 1, 0, 5, 9);
+    const twice = new Uint8Array([...one.state(), ...one.state().subarray(8)]);
+    twice[4] = 2;
+    expect(ProducerTable.of(twice, end)).toBeNull();
+  });
+
+  test("a full table fits in a frame, and is taken whole", () => {
+    const table = new ProducerTable();
+    for (let i = 0; i < producersPerPartitionMax * producerBatchesKept; i += 1)
+      table.remember(i % producersPerPartitionMax, 0, i, 1, i, 5, 9);
+    const state = table.state();
+    expect(state.byteLength).toBe(table.stateBytesMax);
+    expect(state.byteLength).toBeLessThan(batchBytesMax);
+    expect(ProducerTable.of(state, 100_000)?.count).toBe(producersPerPartitionMax);
   });
 });

@@ -28,6 +28,8 @@ export class Partitions {
   #highWatermark = new Float64Array(slotsAtStart);
   #bytes = new Float64Array(slotsAtStart);
   #maxTimestamp = new Float64Array(slotsAtStart);
+  /** 1: all idempotent producers of the partition are in its table. */
+  #producersKnown = new Uint8Array(slotsAtStart);
   /** Idempotent producers, only for partitions that have met one. */
   readonly #producers = new Map<Slot, ProducerTable>();
 
@@ -86,6 +88,8 @@ export class Partitions {
     this.#highWatermark[slot] = end;
     this.#bytes[slot] = bytes;
     this.#maxTimestamp[slot] = maxTimestamp;
+    // Where no batch ever was, no producer was.
+    this.#producersKnown[slot] = end === 0 ? 1 : 0;
   }
 
   /** The metadata has opened `epoch` at the recovered end. */
@@ -136,7 +140,24 @@ export class Partitions {
     this.#producers.delete(slot);
   }
 
+  producersKnown(slot: Slot): boolean {
+    return this.#producersKnown[slot] === 1;
+  }
+
+  /** What the log says of the partition's producers. */
+  producersLoaded(slot: Slot, table: ProducerTable): void {
+    assert(!this.producersKnown(slot), "the producers of a partition are loaded once");
+    this.#producersKnown[slot] = 1;
+    if (table.count > 0) this.#producers.set(slot, table);
+  }
+
+  /** Undefined for a partition that knows of none. */
+  producersIn(slot: Slot): ProducerTable | undefined {
+    return this.#producers.get(slot);
+  }
+
   producersOf(slot: Slot): ProducerTable {
+    assert(this.producersKnown(slot), "nobody is judged by producers that are not loaded");
     let table = this.#producers.get(slot);
     if (table === undefined) {
       table = new ProducerTable();
@@ -172,6 +193,7 @@ export class Partitions {
     this.#highWatermark = widened(this.#highWatermark, new Float64Array(capacity));
     this.#bytes = widened(this.#bytes, new Float64Array(capacity));
     this.#maxTimestamp = widened(this.#maxTimestamp, new Float64Array(capacity));
+    this.#producersKnown = widened(this.#producersKnown, new Uint8Array(capacity));
   }
 }
 

@@ -12,20 +12,13 @@ import {
   type Ticket,
   type TopicId,
 } from "../../core/base/ids.ts";
-import type {
-  Input,
-  OpenedPartition,
-  ReadOutcome,
-  ReadPart,
-  ReadStatus,
-} from "../../core/base/node_contract.ts";
+import type { Input, ReadOutcome, ReadPart, ReadStatus } from "../../core/base/node_contract.ts";
 import {
   type Completion,
   CompletionKind,
   type ReadAnswer,
   Status,
   type Store,
-  type StreamEntry,
 } from "../../storage/storage.ts";
 import { openBatch } from "./open_batch.ts";
 
@@ -48,12 +41,7 @@ class ReadJob {
 type Pending =
   | { readonly kind: "read"; readonly job: ReadJob; readonly at: number; readonly offset: Offset }
   | { readonly kind: "lookup"; readonly request: number }
-  | {
-      readonly kind: "headers";
-      readonly slot: Slot;
-      readonly entry: StreamEntry;
-      readonly pages: Uint8Array[];
-    };
+  | { readonly kind: "sidecar" | "headers"; readonly slot: Slot };
 
 /** A request that found all reader slots taken; tried again when one comes free. */
 interface Queued {
@@ -134,8 +122,34 @@ export class Disk {
       return;
     }
     this.#bind(slot, entry.stream);
-    if (entry.end <= entry.logStart) return this.#opened(slot, entry, []);
-    this.#headers(slot, entry, offset(entry.logStart), []);
+    const { epoch, bytes, maxTimestamp } = entry;
+    this.#input({
+      kind: "opened",
+      slot,
+      partition: {
+        logStart: offset(entry.logStart),
+        end: offset(entry.end),
+        epoch,
+        bytes,
+        maxTimestamp,
+      },
+    });
+  }
+
+  sidecar(slot: Slot, at: Offset, state: Uint8Array): void {
+    this.#store.sidecar(this.#streamOf(slot), at, state);
+  }
+
+  readSidecar(slot: Slot): void {
+    const stream = this.#streamOf(slot);
+    this.#submit({ kind: "sidecar", slot }, (id) => this.#store.sidecarLater(id, stream));
+  }
+
+  readHeaders(slot: Slot, from: Offset, limit: Offset): void {
+    const stream = this.#streamOf(slot);
+    this.#submit({ kind: "headers", slot }, (id) =>
+      this.#store.headersLater(id, stream, from, limit),
+    );
   }
 
   append(
@@ -288,12 +302,6 @@ export class Disk {
     this.#input({ kind: "read-done", request: job.request, parts });
   }
 
-  #headers(slot: Slot, entry: StreamEntry, from: Offset, pages: Uint8Array[]): void {
-    this.#submit({ kind: "headers", slot, entry, pages }, (id) =>
-      this.#store.headersLater(id, entry.stream, from, offset(entry.end)),
-    );
-  }
-
   #submit(pending: Pending, submit: (request: number) => number): void {
     if (this.#queued.length > 0) {
       this.#queued.push({ pending, submit });
@@ -337,6 +345,7 @@ export class Disk {
       case CompletionKind.read:
       case CompletionKind.lookup:
       case CompletionKind.headers:
+      case CompletionKind.sidecar:
         return this.#completeRequest(completion);
       default:
         return;
@@ -375,29 +384,18 @@ export class Disk {
             : { status, records: opened, nextOffset: offset(0) };
         return this.#input({ kind: "looked-up", request: pending.request, outcome });
       }
+      case "sidecar": {
+        const { slot } = pending;
+        const at = offset(completion?.firstOffset ?? 0);
+        return this.#input({ kind: "sidecar-read", slot, outcome: { status, at, state: bytes } });
+      }
       case "headers": {
-        if (status !== "ok" && status !== "absent") {
-          return this.#input({ kind: "opened", slot: pending.slot, partition: null });
-        }
-        if (bytes.byteLength > 0) pending.pages.push(bytes);
-        const next = completion?.nextOffset ?? pending.entry.end;
-        if (bytes.byteLength === 0 || next >= pending.entry.end)
-          return this.#opened(pending.slot, pending.entry, pending.pages);
-        return this.#headers(pending.slot, pending.entry, offset(next), pending.pages);
+        const { slot } = pending;
+        const nextOffset = offset(completion?.nextOffset ?? 0);
+        const outcome = { status, headers: bytes, nextOffset };
+        return this.#input({ kind: "headers-read", slot, outcome });
       }
     }
-  }
-
-  #opened(slot: Slot, entry: StreamEntry, pages: readonly Uint8Array[]): void {
-    const partition: OpenedPartition = {
-      logStart: offset(entry.logStart),
-      end: offset(entry.end),
-      epoch: entry.epoch,
-      bytes: entry.bytes,
-      maxTimestamp: entry.maxTimestamp,
-      producerHeaders: pages.length === 1 ? (pages[0] ?? noBytes) : joined(pages),
-    };
-    this.#input({ kind: "opened", slot, partition });
   }
 
   #bind(slot: Slot, stream: number): void {
@@ -422,16 +420,6 @@ export class Disk {
     assert(this.#sink !== null, "the disk has a sink");
     this.#sink.input(input);
   }
-}
-
-function joined(pages: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pages.reduce((sum, page) => sum + page.byteLength, 0));
-  let at = 0;
-  for (const page of pages) {
-    whole.set(page, at);
-    at += page.byteLength;
-  }
-  return whole;
 }
 
 /** An I/O error is never "no data". */
