@@ -51,6 +51,14 @@ test "abi: a directory opens, takes and gives a batch, and closes" {
     try testing.expectEqual(.invalid, append(log, id, 1, 1, 2, 0, 0, -1, batch.ptr, short, &appended));
     try testing.expectEqual(.stale, append(log, id + 7, 1, 1, 2, 0, 0, -1, batch.ptr, batch.len, &appended));
     try testing.expectEqual(.ok, append(log, id, 1, 1, 2, 0, 0, 5000, batch.ptr, batch.len, &appended));
+    const sidecar = call("sidecar");
+    for ([_]f64{ -1, 0.5, std.math.nan(f64) }) |at| {
+        try testing.expectEqual(.invalid, sidecar(log, id, at, &buffer, buffer.len, &appended));
+    }
+    try testing.expectEqual(.stale, sidecar(log, id + 7, 2, &buffer, buffer.len, &appended));
+    try testing.expectEqual(.ok, sidecar(log, id, 2, &buffer, buffer.len, &appended));
+    try testing.expectEqual(.ok, sidecar(log, id, 2, &buffer, 0, &appended));
+    try testing.expectEqual(.stale, call("sidecar_later")(log, 1, id + 7));
     var result: abi.ReadResult = undefined;
     var bytes: [200]u8 = undefined;
     const read = call("read");

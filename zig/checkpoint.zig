@@ -89,6 +89,7 @@ const Section = struct {
 comptime {
     assert(@sizeOf(FileHeader) == 80);
     assert(@sizeOf(StreamRecord) == 136);
+    assert(@offsetOf(StreamRecord, "sidecar") == 128);
     assert(@sizeOf(CutRecord) == 24);
     assert(@sizeOf(SegmentRecord) == 32);
 }
