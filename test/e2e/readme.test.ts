@@ -55,7 +55,7 @@ const numbers = Array.from({ length: records }, (_, i) => String(i + 1));
 test("e2e: the README has five commands", () => {
   expect(commands).toHaveLength(5);
   expect(start).toBe("npx -y bun@1.4.5 start");
-  expect(build).toBe("npx -y bun@1.4.5 run build && ./dist/pyralog");
+  expect(build).toBe("npx -y bun@1.4.5 run build");
   expect(existsSync(join(root, "release/start.ts"))).toBe(true);
 });
 
