@@ -4,6 +4,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { nodeId } from "../core/base/ids.ts";
+import { connectionsMax } from "../core/base/limits.ts";
 import type { Settings } from "../core/base/settings.ts";
 import {
   type Completion,
@@ -414,7 +415,9 @@ function listen(config: Config, host: Host): KafkaListener {
         advertised_addr === null
           ? null
           : { host: hostOf(advertised_addr), port: portOf(advertised_addr) },
-      idleMsMax: Number(config.kafka.connections_max_idle_ms),
+      idleMsMax: config.kafka.connections_max_idle_ms,
+      connectionsMax: Math.min(connectionsMax, config.kafka.max_connections),
+      bytesMax: config.kafka.socket_request_max_bytes,
     });
   } catch (error) {
     throw bindFailure(bind_addr, error);

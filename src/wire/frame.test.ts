@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { requestBytesMax } from "../core/base/limits.ts";
+import { messageBytesMax, requestBytesMax } from "../core/base/limits.ts";
 import { type AnyApi, apis } from "./apis.ts";
 import {
   decodeRequestHeader,
@@ -105,6 +105,30 @@ describe("wire: whole frames", () => {
         });
       }
     }
+  });
+
+  test("wire: an answer beyond its limit is not appended, and takes no memory beyond it", () => {
+    const small = new Writer(64);
+    small.position = 10;
+    const answer = (topics: number) => ({
+      errorCode: 0,
+      throttleTimeMs: 0,
+      topics: Array.from({ length: topics }, () => ({ name: "a-topic", partitions: [] })),
+    });
+    const topicBytes = 2 + 7 + 4;
+    const whole = 4 + 4 + 2 + 4 + 4 + 10 * topicBytes;
+    const encode = (topics: number, bytesMax: number) =>
+      encodeResponseFrame(apis.OffsetDelete, 0, 9, small, answer(topics), bytesMax);
+    expect(encode(1_000_000, 1000)).toBe(false);
+    expect(small.position).toBe(10);
+    expect(small.bytes.length).toBeLessThanOrEqual(10 + 1000);
+    expect(encode(10, whole - 1)).toBe(false);
+    expect(small.position).toBe(10);
+    expect(encode(10, whole)).toBe(true);
+    expect(small.position).toBe(10 + whole);
+    // The limit was that of one answer.
+    expect(encode(1000, messageBytesMax)).toBe(true);
+    small.reserve(small.position, 1_000_000);
   });
 
   test("wire: a response header has tags in flexible versions, except that of ApiVersions", () => {

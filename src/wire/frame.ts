@@ -4,13 +4,14 @@
 // versions it may expect. The client id stays an int16-length string in both request headers.
 
 import { assert } from "../core/base/assert.ts";
+import { messageBytesMax } from "../core/base/limits.ts";
 import type { Api, Fields, Struct } from "../../proto/schema.ts";
 import { type AnyApi, apiOf } from "./apis.ts";
 import { encodeMessage } from "./codec.ts";
 import { Reader } from "./reader.ts";
 import { type DecodeRefusal, fail, refusalOf } from "./refusal.ts";
 import { readString } from "./text.ts";
-import type { Writer } from "./writer.ts";
+import { type Writer, WriterFull } from "./writer.ts";
 
 const apiVersionsKey = 18;
 /** Bytes of the length that starts a frame. */
@@ -106,8 +107,36 @@ function hasResponseTags(api: Pick<AnyApi, "key" | "flexible">, version: number)
   return version >= api.flexible && api.key !== apiVersionsKey;
 }
 
-/** Appends a whole frame: length, response header, body. */
+/**
+ * Appends a whole frame: length, response header, body. False: it is longer than `bytesMax`; nothing
+ * was appended, and no more memory than that was taken.
+ */
 export function encodeResponseFrame<Q extends Fields, R extends Fields>(
+  api: Api<Q, R>,
+  version: number,
+  correlationId: number,
+  writer: Writer,
+  value: Struct<R>,
+  bytesMax = messageBytesMax,
+): boolean {
+  const start = writer.position;
+  writer.limit = Math.min(messageBytesMax, start + bytesMax);
+  try {
+    appendResponseFrame(api, version, correlationId, writer, value);
+  } catch (error) {
+    if (!(error instanceof WriterFull)) throw error;
+    writer.position = start;
+    return false;
+  } finally {
+    writer.limit = messageBytesMax;
+  }
+  // Room that the writer had from before is no reason to make an exception.
+  if (writer.position - start <= bytesMax) return true;
+  writer.position = start;
+  return false;
+}
+
+function appendResponseFrame<Q extends Fields, R extends Fields>(
   api: Api<Q, R>,
   version: number,
   correlationId: number,

@@ -3,17 +3,24 @@
 // takes the position, returns the next one, and the caller reloads `bytes` and `view`.
 
 import { assert } from "../core/base/assert.ts";
-import { stringBytesMax } from "../core/base/limits.ts";
+import { messageBytesMax, stringBytesMax } from "../core/base/limits.ts";
 
 const encoder = new TextEncoder();
 /** Strings up to this length try the loop for ASCII; its length prefix is then one byte. */
 const asciiLengthMax = 64;
+
+/** The message does not end before the writer's limit. What was written of it is worthless. */
+export class WriterFull extends Error {
+  override readonly name = "WriterFull";
+}
 
 export class Writer {
   bytes: Uint8Array;
   view: DataView;
   /** Behind the last byte written. */
   position = 0;
+  /** The writer does not grow beyond: it throws `WriterFull`, before it takes memory for more. */
+  limit = messageBytesMax;
   /**
    * Positions of the `records` fields, when whoever encodes will fill in their bytes himself: their
    * room is then left as it is. Null: the bytes are copied.
@@ -39,8 +46,8 @@ export class Writer {
   reserve(position: number, count: number): void {
     const needed = position + count;
     if (needed <= this.bytes.length) return;
-    assert(needed < 2 ** 31, "a message stays below 2 GiB");
-    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+    if (needed > this.limit) throw new WriterFull();
+    const grown = new Uint8Array(Math.min(this.limit, Math.max(needed, this.bytes.length * 2)));
     grown.set(this.bytes.subarray(0, position));
     this.bytes = grown;
     this.view = new DataView(grown.buffer);

@@ -190,7 +190,7 @@ export interface Produced {
   readonly baseOffset: number;
 }
 
-function produceBody(
+export function produceBody(
   topic: string,
   partition: number,
   batch: Uint8Array,

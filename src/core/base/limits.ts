@@ -37,8 +37,8 @@ assert(requestPartitionsMax * 4 < requestElementsMax, "a request can name all it
 assert(requestBytesMax * 2 <= stagingBytes, "two requests fit in the staging ring");
 /** Longest long poll: whoever asks for more is answered then, and asks again. */
 export const fetchWaitMsMax = 300_000;
-/** Fetch sessions kept (Kafka: max.incremental.fetch.session.cache.slots). */
-export const fetchSessionsMax = 1000;
+/** Fetch sessions kept; Kafka's max.incremental.fetch.session.cache.slots may ask for fewer. */
+export const fetchSessionsMax = 10_000;
 /** A session that was idle this long may be evicted for a new one. */
 export const fetchSessionIdleMs = 120_000;
 /** Output that a connection may owe before its requests wait. */
@@ -117,3 +117,15 @@ export const sidecarEveryBytes = 8 * 1024 * 1024;
 export const sidecarEveryTimes = 50;
 /** What a sidecar costs in the log beside its bytes and the frame: the head of its payload. */
 export const sidecarOverheadBytes = 16;
+
+/** Bytes of one message of any kind: its length is an int32 on the wire. */
+export const messageBytesMax = 2 ** 31 - 1;
+/** One answer, whatever was asked; a connection that asks for more is closed. */
+export const responseBytesMax = 96 * 1024 * 1024;
+/** What a partition that is its topic's only one costs in the answer to a Fetch beside its records. */
+export const fetchPartitionBytes = topicNameMax + 100;
+assert(
+  fetchBytesMax + requestPartitionsMax * fetchPartitionBytes < responseBytesMax,
+  "the largest Fetch fits in an answer",
+);
+assert(partitionsMax * 100 < responseBytesMax, "an answer can list the partitions of the cluster");

@@ -2,7 +2,13 @@
 // settings their defaults. They come from the section `[kafka]` of the configuration; the ones that
 // topics inherit may also be changed while the cluster runs.
 
-import { batchBytesMax, fetchBytesMax, requestBytesMax } from "../base/limits.ts";
+import {
+  batchBytesMax,
+  connectionsMax,
+  fetchBytesMax,
+  fetchSessionsMax,
+  requestBytesMax,
+} from "../base/limits.ts";
 import {
   any,
   atLeast,
@@ -63,7 +69,7 @@ const own: readonly ConfigSpec[] = [
     "fetch.max.bytes",
     "int",
     String(fetchBytesMax),
-    atLeast(1024),
+    between(1024, fetchBytesMax),
     "Largest answer to one fetch, whatever the client asks for.",
   ),
   fixed(
@@ -97,12 +103,18 @@ const own: readonly ConfigSpec[] = [
     atLeast(1),
     "Pause between two looks for records past their retention.",
   ),
-  fixed("max.connections", "int", intMax, atLeast(0), "Connections that the node takes."),
+  fixed(
+    "max.connections",
+    "int",
+    String(connectionsMax),
+    between(0, connectionsMax),
+    "Connections that the node takes; more are closed at once.",
+  ),
   fixed(
     "max.incremental.fetch.session.cache.slots",
     "int",
     "1000",
-    atLeast(0),
+    between(0, fetchSessionsMax),
     "Fetch sessions that the node remembers.",
   ),
   fixed(

@@ -1,7 +1,12 @@
 // One Kafka connection: frames in, calls to the node, answers out in request order.
 //
-// Reads pause while the connection has its limit of requests or bytes in flight, while its output is
-// not taken, and while the disk takes no more; nothing is dropped and nothing grows without a bound.
+// As in Kafka, a request starts when the one before it was answered, so that it sees what that has
+// done. Only a Produce may follow Produces that still wait for the disk: they are as many as the
+// limits allow, and each stands for itself.
+//
+// Reads pause while the next request has to wait, while the connection has its limit of requests or
+// bytes in flight, while its output is not taken, and while the disk takes no more; nothing is
+// dropped and nothing grows without a bound.
 
 import type { Socket } from "bun";
 import { assert } from "../../core/base/assert.ts";
@@ -11,6 +16,7 @@ import {
   connectionOutputBytesMax,
   connectionRequestsMax,
   frameOverheadBytes,
+  responseBytesMax,
 } from "../../core/base/limits.ts";
 import type { Call } from "../../core/base/node_contract.ts";
 import type { ProduceRequest } from "../../../proto/kafka/00_produce.ts";
@@ -45,6 +51,8 @@ export class KafkaConnection implements FrameSink {
   /** Order of the next request, and of the next answer to leave. */
   #asked = 0;
   #answered = 0;
+  /** The last request was no Produce: nothing starts before it is answered. */
+  #alone = false;
   /** Answers that wait for an earlier one, encoded. */
   readonly #early = new Map<number, Uint8Array>();
   #bytesInFlight = 0;
@@ -60,10 +68,11 @@ export class KafkaConnection implements FrameSink {
     socket: KafkaSocket,
     pool: AssemblyPool,
     advertised: { host: string; port: number } | null,
+    bytesMax: number,
   ) {
     this.#host = host;
     this.#socket = socket;
-    this.#cutter = new FrameCutter(this, pool);
+    this.#cutter = new FrameCutter(this, pool, bytesMax);
     this.#output = new Output(socket);
     this.#advertised = advertised ?? {
       host: plainAddress(socket.localAddress),
@@ -118,11 +127,13 @@ export class KafkaConnection implements FrameSink {
 
   accepts(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#closed) return false;
-    if (this.#asked - this.#answered >= connectionRequestsMax) return false;
+    const isProduce = bytes[start] === 0 && bytes[start + 1] === produceKey;
+    const inFlight = this.#asked - this.#answered;
+    if (inFlight > 0 && (this.#alone || !isProduce)) return false;
+    if (inFlight >= connectionRequestsMax) return false;
     if (this.#bytesInFlight > 0 && this.#bytesInFlight + (end - start) > connectionBytesInFlightMax)
       return false;
     if (this.#output.pending > connectionOutputBytesMax) return false;
-    const isProduce = bytes[start] === 0 && bytes[start + 1] === produceKey;
     // The smallest batches cost as much again in frame headers as they are long.
     if (isProduce && !this.#host.takes(2 * (end - start) + frameOverheadBytes)) {
       this.#host.waitForDisk(this);
@@ -158,6 +169,7 @@ export class KafkaConnection implements FrameSink {
     if (isRefused(request)) return this.close(`malformed ${api.name} request: ${request.refusal}`);
     const order = this.#asked;
     this.#asked += 1;
+    this.#alone = api.key !== produceKey;
     this.#bytesInFlight += end - start;
     this.#frameBytes.set(order, end - start);
     this.#host.counters.requests += 1;
@@ -235,15 +247,14 @@ export class KafkaConnection implements FrameSink {
     const api = apiOf(call.apiKey);
     assert(api !== undefined, "an answered API has a table");
     const inTurn = call.order === this.#answered;
+    const writer = inTurn ? this.#output.writer() : new Writer(1024);
+    if (response !== null && !encode(writer, api, call, response))
+      return this.close("answer larger than the limit");
     if (inTurn) {
-      if (response !== null) encode(this.#output.writer(), api, call, response);
       this.#turn(call.order);
       this.#releaseEarly();
     } else {
-      this.#early.set(
-        call.order,
-        response === null ? new Uint8Array(0) : encodedApart(api, call, response),
-      );
+      this.#early.set(call.order, writer.written());
     }
     this.#host.dirty(this);
   }
@@ -286,17 +297,12 @@ export class KafkaConnection implements FrameSink {
   }
 }
 
-function encode(writer: Writer, api: AnyApi, call: Call, response: unknown): void {
+/** False: the answer is longer than any may be. */
+function encode(writer: Writer, api: AnyApi, call: Call, response: unknown): boolean {
   // An answer to an ApiVersions of the future is in v0 form.
   const version = call.version > api.versions[1] ? 0 : call.version;
   const value = response as Readonly<Record<string, unknown>>; // proof: the API's file made it for this table
-  encodeResponseFrame(api, version, call.correlationId, writer, value);
-}
-
-function encodedApart(api: AnyApi, call: Call, response: unknown): Uint8Array {
-  const writer = new Writer(1024);
-  encode(writer, api, call, response);
-  return writer.written();
+  return encodeResponseFrame(api, version, call.correlationId, writer, value, responseBytesMax);
 }
 
 /** IPv4 addresses of a dual-stack socket come mapped into IPv6. */

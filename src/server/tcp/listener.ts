@@ -1,7 +1,7 @@
 // The Kafka listener: accepts connections, and closes those that are idle or too slow.
 
 import type { TCPSocketListener } from "bun";
-import { connectionsMax, frameMsMax } from "../../core/base/limits.ts";
+import { frameMsMax } from "../../core/base/limits.ts";
 import type { Host } from "../host.ts";
 import { KafkaConnection } from "./connection.ts";
 import { AssemblyPool } from "./frame_cutter.ts";
@@ -12,6 +12,9 @@ export interface KafkaListenerOptions {
   /** What clients are told to come back to; null = the address that they used. */
   readonly advertised: { readonly host: string; readonly port: number } | null;
   readonly idleMsMax: number;
+  readonly connectionsMax: number;
+  /** Of one request. */
+  readonly bytesMax: number;
 }
 
 export class KafkaListener {
@@ -19,6 +22,8 @@ export class KafkaListener {
   readonly #options: KafkaListenerOptions;
   readonly #pool = new AssemblyPool();
   readonly #connections = new Set<KafkaConnection>();
+  /** Connections refused since the last sweep: told once for all of them. */
+  #refused = 0;
   /** More than one where a name means two addresses. */
   readonly #listeners: TCPSocketListener<KafkaConnection | undefined>[];
 
@@ -45,15 +50,16 @@ export class KafkaListener {
       port,
       socket: {
         open: (socket) => {
+          const { advertised, connectionsMax, bytesMax } = this.#options;
           if (this.#connections.size >= connectionsMax) {
+            this.#refused += 1;
             host.refused("too many connections", socket.remoteAddress);
             socket.end();
             return;
           }
           socket.setNoDelay(true);
           socket.setKeepAlive(true, 60_000);
-          const { advertised } = this.#options;
-          const connection = new KafkaConnection(host, socket, this.#pool, advertised);
+          const connection = new KafkaConnection(host, socket, this.#pool, advertised, bytesMax);
           socket.data = connection;
           this.#connections.add(connection);
         },
@@ -90,6 +96,13 @@ export class KafkaListener {
 
   /** Called about once a second. */
   sweep(now: number): void {
+    if (this.#refused > 0) {
+      this.#host.log("warn", "connections-refused", {
+        count: this.#refused,
+        max: this.#options.connectionsMax,
+      });
+      this.#refused = 0;
+    }
     for (const connection of this.#connections) {
       if (connection.partialSince >= 0 && now - connection.partialSince > frameMsMax)
         connection.close("request not whole in time");
