@@ -217,18 +217,21 @@ export class MemoryDisk {
     if (part.offset < stream.logStart)
       return { status: "out-of-range", records: none, nextOffset: part.offset };
     const parts: Uint8Array[] = [];
+    let stored = false;
     let bytes = 0;
     let next: number = part.offset;
     for (const batch of stream.batches) {
       if (batch.end <= part.offset) continue;
-      if (batch.base >= part.limit || batch.end > part.limit) break;
+      if (batch.base >= part.limit) break;
+      stored = true;
+      if (batch.end > part.limit) break;
       if (bytes + batch.bytes.byteLength > bytesMax && !(first && bytes === 0)) break;
       parts.push(batch.bytes);
       bytes += batch.bytes.byteLength;
       next = batch.end;
     }
     return {
-      status: "ok",
+      status: stored ? "ok" : "absent",
       records: bytes === 0 ? none : this.#view(new Uint8Array(Buffer.concat(parts))),
       nextOffset: offset(next),
     };
@@ -258,6 +261,12 @@ export class MemoryDisk {
             undefined,
           );
     return { status: "ok", records: found?.bytes ?? none, nextOffset: offset(found?.end ?? 0) };
+  }
+
+  /** Batches that end at or below `end` are gone though nobody trimmed them: a fault. */
+  lose(slot: Slot, end: number): void {
+    const stream = this.#streamOf(slot);
+    stream.batches = stream.batches.filter((batch) => batch.end > end);
   }
 
   trim(slot: Slot, at: Offset): void {

@@ -52,6 +52,7 @@ export class OneNode implements Effects {
   disk: MemoryDisk;
   meta: MemoryDisk;
   readonly answers: Answer[] = [];
+  readonly logs: { readonly level: string; readonly event: string }[] = [];
   readonly closed: { readonly connection: number; readonly reason: string }[] = [];
   now = 1_000;
   wall = 1_700_000_000_000;
@@ -310,7 +311,9 @@ export class OneNode implements Effects {
   close(connection: number, reason: string): void {
     this.closed.push({ connection, reason });
   }
-  log(): void {}
+  log(level: string, event: string): void {
+    this.logs.push({ level, event });
+  }
 
   readonly #controlEffects: ControlEffects = {
     append: (base, count, batch) =>

@@ -39,6 +39,11 @@ assert(requestBytesMax * 2 <= stagingBytes, "two requests fit in the staging rin
 export const fetchWaitMsMax = 300_000;
 /** Fetch sessions kept; Kafka's max.incremental.fetch.session.cache.slots may ask for fewer. */
 export const fetchSessionsMax = 10_000;
+/** Partitions of one fetch session; a client with more fetches without a session. */
+export const fetchSessionPartitionsMax = 100_000;
+/** Partitions of all fetch sessions together, at some 400 bytes each. */
+export const fetchSessionsPartitionsMax = 250_000;
+assert(fetchSessionPartitionsMax <= fetchSessionsPartitionsMax, "the largest session has room");
 /** A session that was idle this long may be evicted for a new one. */
 export const fetchSessionIdleMs = 120_000;
 /** Output that a connection may owe before its requests wait. */

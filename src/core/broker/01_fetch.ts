@@ -1,14 +1,17 @@
 // Fetch (1), v4-18: which partitions a request means, alone or through a session (KIP-227). Reading,
-// waiting and answering are in fetches.ts.
+// waiting and answering are in fetches.ts. A partition that is named twice is one, and the last
+// mention holds, as in Kafka.
 //
-// Refusals: 70 / 71 unknown session or wrong session epoch; per partition 1, 3 / 100, 56, 74, 75.
+// Refusals: 70 unknown session, or it has become too large; 71 wrong session epoch, or the fetch
+// before is not answered yet; per partition 1, 3 / 100, 56, 74, 75.
 
 import type { FetchRequest, FetchResponse } from "../../../proto/kafka/01_fetch.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { noTopicId } from "../base/ids.ts";
-import { fetchWaitMsMax } from "../base/limits.ts";
+import { topicNameMax } from "../base/limits.ts";
 import { type Broker, entry } from "./broker.ts";
-import { type FetchCall, FetchJob, FetchPart, type FetchSession, partKey } from "./fetches.ts";
+import { FetchPart, type FetchSession, partKey } from "./fetch_sessions.ts";
+import type { FetchCall } from "./fetches.ts";
 
 const topicIdsSince = 13;
 /** Session epochs with a meaning of their own (KIP-227). */
@@ -16,36 +19,42 @@ const sessionless = -1;
 const newSession = 0;
 
 function plan(broker: Broker, call: FetchCall): void {
-  const { request } = call;
-  const deadline = broker.now + Math.min(Math.max(0, request.maxWaitMs), fetchWaitMsMax);
-  if (request.sessionEpoch === sessionless || request.sessionEpoch === newSession) {
-    if (request.sessionId !== 0) broker.fetches.closeSession(request.sessionId);
+  const { sessionId, sessionEpoch } = call.request;
+  const { fetches, now } = broker;
+  const { sessions } = fetches;
+  if (sessionEpoch === sessionless || sessionEpoch === newSession) {
+    if (sessionId !== 0) sessions.close(sessionId);
     const parts = partsOf(call);
-    const session =
-      request.sessionEpoch === newSession && parts.length > 0 ? broker.fetches.newSession() : null;
-    if (session !== null)
-      for (const part of parts)
-        session.parts.set(partKey(part.name, part.id, part.partition), part);
-    return broker.fetches.start(new FetchJob(call, parts, session, false, deadline));
+    const session = sessionEpoch === newSession ? sessions.open(parts, now) : null;
+    return fetches.start(call, parts, session, false);
   }
-  const session = broker.fetches.session(request.sessionId);
+  const session = sessions.get(sessionId);
   if (session === undefined) return refuse(broker, call, ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
-  if (session.epoch !== request.sessionEpoch)
+  // A client has one fetch of a session under way; after an error it makes a new session.
+  if (session.epoch !== sessionEpoch || session.busy)
     return refuse(broker, call, ErrorCode.INVALID_FETCH_SESSION_EPOCH);
-  session.epoch = session.epoch === 0x7fffffff ? 1 : session.epoch + 1;
-  session.lastUsed = broker.now;
-  update(session, call);
-  broker.fetches.start(new FetchJob(call, [...session.parts.values()], session, true, deadline));
+  if (!sessions.advance(session, now, (changing) => update(changing, call)))
+    return refuse(broker, call, ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
+  fetches.start(call, [...session.parts.values()], session, true);
 }
 
+/** The partitions of the request, each once. */
 function partsOf(call: FetchCall): FetchPart[] {
   const byId = call.version >= topicIdsSince;
   const parts: FetchPart[] = [];
+  const topics = new Map<string, Map<number, FetchPart>>();
   for (const topic of call.request.topics) {
+    const key = byId ? topic.topicId : topic.topic;
+    const known = topics.get(key) ?? new Map<number, FetchPart>();
+    topics.set(key, known);
     for (const asked of topic.partitions) {
-      const part = new FetchPart(topic.topic, byId ? topic.topicId : noTopicId, asked.partition);
+      let part = known.get(asked.partition);
+      if (part === undefined) {
+        part = new FetchPart(topic.topic, byId ? topic.topicId : noTopicId, asked.partition);
+        known.set(asked.partition, part);
+        parts.push(part);
+      }
       ask(part, asked);
-      parts.push(part);
     }
   }
   return parts;
@@ -60,10 +69,14 @@ function ask(part: FetchPart, asked: Asked): void {
   part.lastFetchedEpoch = asked.lastFetchedEpoch;
 }
 
-/** Partitions named in an incremental fetch are added or moved; forgotten ones leave. */
-function update(session: FetchSession, call: FetchCall): void {
+/**
+ * Partitions named in an incremental fetch are added or moved; forgotten ones leave. False: a name
+ * that is no topic's, too long to be remembered.
+ */
+function update(session: FetchSession, call: FetchCall): boolean {
   const byId = call.version >= topicIdsSince;
   for (const topic of call.request.topics) {
+    if (topic.topic.length > topicNameMax) return false;
     const id = byId ? topic.topicId : noTopicId;
     for (const asked of topic.partitions) {
       const key = partKey(topic.topic, id, asked.partition);
@@ -80,6 +93,7 @@ function update(session: FetchSession, call: FetchCall): void {
     for (const partition of topic.partitions)
       session.parts.delete(partKey(topic.topic, id, partition));
   }
+  return true;
 }
 
 function refuse(broker: Broker, call: FetchCall, code: number): void {

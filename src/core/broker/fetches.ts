@@ -1,63 +1,21 @@
-// Fetches that are under way: long polls parked on their partitions, and fetch sessions (KIP-227).
+// Fetches that are under way, and long polls parked on their partitions.
 //
 // A fetch is planned against the high watermarks, read in one effect, and answered when it has
 // min_bytes, an error, or no time left; otherwise it is parked and woken by the high watermark.
+// Records are views that are valid during the step that brings them: a parked fetch holds none.
 
+import { assert } from "../base/assert.ts";
 import { ErrorCode } from "../base/error_code.ts";
 import { Deadlines, type Timed } from "../base/deadlines.ts";
-import {
-  none,
-  noTopicId,
-  offset,
-  type PartitionIndex,
-  type Slot,
-  type TopicId,
-} from "../base/ids.ts";
-import { fetchBytesMax, fetchSessionIdleMs, fetchSessionsMax } from "../base/limits.ts";
+import { none, noTopicId, offset, type Slot, type TopicId } from "../base/ids.ts";
+import { fetchBytesMax, fetchSessionsMax, fetchWaitMsMax } from "../base/limits.ts";
 import type { Call, ReadOutcome, ReadPart } from "../base/node_contract.ts";
 import type { FetchRequest, FetchResponse } from "../../../proto/kafka/01_fetch.ts";
 import type { Broker } from "./broker.ts";
+import { type FetchPart, type FetchSession, FetchSessions } from "./fetch_sessions.ts";
 
 export type FetchCall = Call<FetchRequest, FetchResponse>;
 type PartitionAnswer = FetchResponse["responses"][number]["partitions"][number];
-
-/** One partition of a fetch; in a session it lives as long as the session. */
-export class FetchPart {
-  readonly name: string;
-  readonly id: TopicId;
-  readonly partition: PartitionIndex;
-  fetchOffset = 0;
-  bytesMax = 0;
-  currentLeaderEpoch = -1;
-  lastFetchedEpoch = -1;
-  /** -1 = unknown topic or partition. */
-  slot = -1;
-  code = 0;
-  highWatermark = -1;
-  logStart = -1;
-  divergingEpoch = -1;
-  divergingEnd = -1;
-  records: Uint8Array | null = null;
-  /** What a session told last; -2 = nothing yet. */
-  toldHighWatermark = -2;
-  toldLogStart = -2;
-
-  constructor(name: string, id: TopicId, partition: PartitionIndex) {
-    this.name = name;
-    this.id = id;
-    this.partition = partition;
-  }
-}
-
-export class FetchSession {
-  readonly id: number;
-  epoch = 1;
-  lastUsed = 0;
-  readonly parts = new Map<string, FetchPart>();
-  constructor(id: number) {
-    this.id = id;
-  }
-}
 
 /** One Fetch request from its plan to its answer. */
 export class FetchJob implements Timed {
@@ -68,6 +26,9 @@ export class FetchJob implements Timed {
   /** Only what changed is told. */
   readonly incremental: boolean;
   readonly deadline: number;
+  /** Most bytes to bring, and how many are worth an answer. */
+  readonly bytesMax: number;
+  readonly bytesMin: number;
   /** Bytes committed since the last read, on top of `found`. */
   arrived = 0;
   found = 0;
@@ -77,13 +38,16 @@ export class FetchJob implements Timed {
     parts: readonly FetchPart[],
     session: FetchSession | null,
     incremental: boolean,
-    deadline: number,
+    limits: { readonly deadline: number; readonly bytesMax: number },
   ) {
     this.call = call;
     this.parts = parts;
     this.session = session;
     this.incremental = incremental;
-    this.deadline = deadline;
+    this.deadline = limits.deadline;
+    this.bytesMax = limits.bytesMax;
+    // More than fits never comes: the poll would wait for its deadline.
+    this.bytesMin = Math.min(call.request.minBytes, limits.bytesMax);
   }
 }
 
@@ -94,10 +58,18 @@ export class Fetches {
   readonly #deadlines = new Deadlines<FetchJob>();
   readonly #waiters = new Map<Slot, FetchJob[]>();
   readonly #byConnection = new Map<number, FetchJob[]>();
-  readonly #sessions = new Map<number, FetchSession>();
+  readonly sessions: FetchSessions;
+  /** Of one answer, whatever the client asks for. */
+  readonly #bytesMax: number;
+  /** Partitions of which it was told that records are missing: once is enough. */
+  readonly #holed = new Set<Slot>();
 
   constructor(broker: Broker) {
     this.#broker = broker;
+    const { configs } = broker.image;
+    this.#bytesMax = Math.min(fetchBytesMax, configs.brokerNumber("fetch.max.bytes"));
+    const slots = configs.brokerNumber("max.incremental.fetch.session.cache.slots");
+    this.sessions = new FetchSessions(broker.random, Math.min(fetchSessionsMax, slots));
   }
 
   /** Connections with a fetch under way; each has a bounded number of requests in flight. */
@@ -105,29 +77,21 @@ export class Fetches {
     return this.#byConnection.size;
   }
 
-  session(id: number): FetchSession | undefined {
-    return this.#sessions.get(id);
-  }
-
-  /** A new session, or null when all are in use: the client then goes on without one. */
-  newSession(): FetchSession | null {
-    if (this.#sessions.size >= fetchSessionsMax && !this.#evict()) return null;
-    let id = 0;
-    while (id === 0 || this.#sessions.has(id)) id = this.#broker.random.below(0x7fffffff);
-    const session = new FetchSession(id);
-    session.lastUsed = this.#broker.now;
-    this.#sessions.set(id, session);
-    return session;
-  }
-
-  closeSession(id: number): void {
-    this.#sessions.delete(id);
-  }
-
-  start(job: FetchJob): void {
+  start(
+    call: FetchCall,
+    parts: readonly FetchPart[],
+    session: FetchSession | null,
+    incremental: boolean,
+  ): void {
+    const { maxWaitMs, maxBytes } = call.request;
+    const job = new FetchJob(call, parts, session, incremental, {
+      deadline: this.#broker.now + Math.min(Math.max(0, maxWaitMs), fetchWaitMsMax),
+      bytesMax: Math.min(Math.max(0, maxBytes), this.#bytesMax),
+    });
+    if (session !== null) session.busy = true;
     // From here to its answer, parked or not: its connection may go while it reads.
-    const jobs = this.#byConnection.get(job.call.connection);
-    if (jobs === undefined) this.#byConnection.set(job.call.connection, [job]);
+    const jobs = this.#byConnection.get(call.connection);
+    if (jobs === undefined) this.#byConnection.set(call.connection, [job]);
     else jobs.push(job);
     this.#deadlines.add(job.deadline, job);
     this.#whenAllOpen(job, () => this.#read(job));
@@ -146,7 +110,7 @@ export class Fetches {
       const job = waiting[i];
       if (job === undefined) continue;
       job.arrived += bytes;
-      if (job.found + job.arrived < job.call.request.minBytes) continue;
+      if (job.found + job.arrived < job.bytesMin) continue;
       this.#unpark(job);
       this.#read(job);
     }
@@ -158,6 +122,7 @@ export class Fetches {
     this.#byConnection.delete(connection);
     for (const job of jobs) {
       job.cancelled = true;
+      if (job.session !== null) job.session.busy = false;
       if (job.parked) this.#unpark(job);
     }
   }
@@ -167,15 +132,6 @@ export class Fetches {
     this.#unpark(job);
     this.#read(job);
   };
-
-  #evict(): boolean {
-    for (const [id, session] of this.#sessions) {
-      if (this.#broker.now - session.lastUsed < fetchSessionIdleMs) continue;
-      this.#sessions.delete(id);
-      return true;
-    }
-    return false;
-  }
 
   /** Partitions are opened at first touch; the fetch goes on when all of its own are. */
   #whenAllOpen(job: FetchJob, then: () => void): void {
@@ -232,8 +188,9 @@ export class Fetches {
       });
     }
     if (reads.length === 0) return this.#settle(job, failed);
-    const bytesMax = Math.min(job.call.request.maxBytes, fetchBytesMax);
-    broker.read(reads, bytesMax, (outcomes) => {
+    broker.read(reads, job.bytesMax, (outcomes) => {
+      // A session's parts may be those of another fetch by now.
+      if (job.cancelled) return;
       for (const [i, part] of wanted.entries())
         failed = this.#found(job, part, outcomes[i]) || failed;
       this.#settle(job, failed);
@@ -242,17 +199,43 @@ export class Fetches {
 
   /** True when the partition ends in an error. */
   #found(job: FetchJob, part: FetchPart, outcome: ReadOutcome | undefined): boolean {
-    if (outcome === undefined || outcome.status === "absent") return false;
-    if (outcome.status === "ok") {
-      part.records = outcome.records;
-      job.found += outcome.records.byteLength;
-      return false;
+    assert(outcome !== undefined, "a read brings an outcome for each part");
+    switch (outcome.status) {
+      case "ok":
+        part.records = outcome.records;
+        job.found += outcome.records.byteLength;
+        return false;
+      case "out-of-range":
+        part.code = ErrorCode.OFFSET_OUT_OF_RANGE;
+        return true;
+      case "absent":
+        part.code = this.#missing(part);
+        return true;
+      default:
+        part.code = ErrorCode.KAFKA_STORAGE_ERROR;
+        return true;
     }
-    part.code =
-      outcome.status === "out-of-range"
-        ? ErrorCode.OFFSET_OUT_OF_RANGE
-        : ErrorCode.KAFKA_STORAGE_ERROR;
-    return true;
+  }
+
+  /**
+   * Nothing is stored from an offset below the high watermark on. A gap before the next batch would
+   * be passed over, so this is a trim that came between, or committed records that are lost: never
+   * "no data", on which a reader would wait for ever.
+   */
+  #missing(part: FetchPart): number {
+    const { partitions, effects } = this.#broker;
+    const slot = part.slot as Slot; // proof: it was read
+    if (part.fetchOffset < partitions.logStartOf(slot)) return ErrorCode.OFFSET_OUT_OF_RANGE;
+    if (!this.#holed.has(slot)) {
+      this.#holed.add(slot);
+      effects.log("error", "records-missing", {
+        topic: this.#broker.image.slotTopic(slot)?.name ?? part.name,
+        partition: part.partition,
+        offset: part.fetchOffset,
+        highWatermark: part.highWatermark,
+      });
+    }
+    return ErrorCode.KAFKA_STORAGE_ERROR;
   }
 
   #judge(part: FetchPart): void {
@@ -304,9 +287,7 @@ export class Fetches {
   }
 
   #settle(job: FetchJob, failed: boolean): void {
-    if (job.cancelled) return;
-    const done =
-      failed || job.found >= job.call.request.minBytes || this.#broker.now >= job.deadline;
+    const done = failed || job.found >= job.bytesMin || this.#broker.now >= job.deadline;
     if (done) return this.#answer(job);
     this.#park(job);
   }
@@ -314,6 +295,7 @@ export class Fetches {
   #park(job: FetchJob): void {
     job.parked = true;
     for (const part of job.parts) {
+      part.records = null;
       const slot = part.slot as Slot; // proof: a fetch with an unknown partition is answered at once
       const waiting = this.#waiters.get(slot);
       if (waiting === undefined) this.#waiters.set(slot, [job]);
@@ -343,7 +325,10 @@ export class Fetches {
       part.toldHighWatermark = part.highWatermark;
       part.toldLogStart = part.logStart;
     }
-    if (session !== null) rotate(session, job.parts);
+    if (session !== null) {
+      session.busy = false;
+      session.rotate(job.parts);
+    }
     for (const part of job.parts) part.records = null;
     this.#broker.reply(job.call, {
       throttleTimeMs: 0,
@@ -353,20 +338,6 @@ export class Fetches {
       nodeEndpoints: [],
     });
   }
-}
-
-/** Partitions that had records go to the end, so that a byte limit starves nobody. */
-function rotate(session: FetchSession, parts: readonly FetchPart[]): void {
-  for (const part of parts) {
-    if (part.records === null || part.records.byteLength === 0) continue;
-    const key = partKey(part.name, part.id, part.partition);
-    if (!session.parts.delete(key)) continue;
-    session.parts.set(key, part);
-  }
-}
-
-export function partKey(name: string, id: TopicId, partition: PartitionIndex): string {
-  return id === noTopicId ? `${partition}/${name}` : `${partition}#${id}`;
 }
 
 function changed(part: FetchPart): boolean {
