@@ -374,12 +374,13 @@ fn lookup_later(
     stream: u32,
     by: u32,
     value: f64,
+    offset: f64,
     limit: f64,
 ) callconv(.c) Status {
     const target = store_of(store) orelse return .stale;
     if (by > 1) return .invalid;
     const timestamp = whole_signed(value) orelse return .invalid;
-    const want = want_of(stream, 0, limit, std.math.maxInt(u32), 1) orelse return .invalid;
+    const want = want_of(stream, offset, limit, std.math.maxInt(u32), 1) orelse return .invalid;
     const how: reader_zig.By = if (by == 0) .timestamp else .max_timestamp;
     return Store.Reader.submit(target, .lookup, request, want, how, timestamp);
 }
@@ -589,7 +590,7 @@ pub const functions = .{
         .{ "store", "request", "stream", "offset", "limit", "bytes_max", "flags" },
         &read_later,
     },
-    .{ "lookup_later", .{ "store", "request", "stream", "by", "value", "limit" }, &lookup_later },
+    .{ "lookup_later", .{ "store", "request", "stream", "by", "value", "offset", "limit" }, &lookup_later },
     .{ "headers_later", .{ "store", "request", "stream", "offset", "limit" }, &headers_later },
     .{ "sidecar_later", .{ "store", "request", "stream" }, &sidecar_later },
     .{ "slot_take", .{ "store", "slot", "destination", "destination_length" }, &slot_take },

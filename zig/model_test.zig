@@ -808,9 +808,11 @@ pub const Model = struct {
         const random = model.prng.random();
         const by_time = random.boolean();
         const value: i64 = 1000 + random.uintLessThan(u32, 500);
+        const from = if (random.boolean()) 0 else random.intRangeAtMost(i64, 0, stream.end);
+        const lowest = @max(stream.log_start, from);
         var want: ?*Frame = null;
         for (stream.frames.items) |*frame| {
-            if (frame.hidden or frame.op.base + frame.op.count <= stream.log_start) continue;
+            if (frame.hidden or frame.op.base + frame.op.count <= lowest) continue;
             if (frame.op.base + frame.op.count > stream.end) continue;
             if (by_time) {
                 if (frame.op.timestamp < value) continue;
@@ -822,7 +824,7 @@ pub const Model = struct {
         var bytes: [20 << 10]u8 = undefined;
         const answer = try model.later(.lookup, .{
             .stream = stream.id,
-            .offset = 0,
+            .offset = from,
             .limit = stream.end,
             .bytes_max = std.math.maxInt(u32),
             .first_always = true,

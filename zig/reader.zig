@@ -121,7 +121,7 @@ pub fn ReaderType(comptime Store: type) type {
                 .bytes = 0,
                 .next = none,
             };
-            if (kind == .lookup) request.want.offset = stream.log_start;
+            if (kind == .lookup) request.want.offset = @max(want.offset, stream.log_start);
             push(reader, slot);
             store.readers_condition.signal();
             return .ok;

@@ -212,9 +212,10 @@ export class Host implements Effects {
     slot: Slot,
     by: "timestamp" | "max-timestamp",
     value: number,
+    from: Offset,
     limit: Offset,
   ): void {
-    this.#disk.lookup(request, slot, by, value, limit);
+    this.#disk.lookup(request, slot, by, value, from, limit);
   }
 
   trim(slot: Slot, offset: Offset): void {

@@ -2,7 +2,7 @@
 // change that file instead.
 
 /** What `pyralog_abi_hash()` of a fitting library returns. */
-export const abiHash = 0x2a6e4486;
+export const abiHash = 0x0041b8b7;
 
 export const Status = {
   ok: 0,
@@ -271,9 +271,9 @@ export const symbols = {
     args: ["u32", "u32", "u32", "f64", "f64", "u32", "u32"],
     returns: "i32",
   },
-  // pyralog_lookup_later(store, request, stream, by, value, limit)
+  // pyralog_lookup_later(store, request, stream, by, value, offset, limit)
   pyralog_lookup_later: {
-    args: ["u32", "u32", "u32", "u32", "f64", "f64"],
+    args: ["u32", "u32", "u32", "u32", "f64", "f64", "f64"],
     returns: "i32",
   },
   // pyralog_headers_later(store, request, stream, offset, limit)

@@ -248,7 +248,9 @@ export class Store {
   /** `wake` runs on this thread's loop after progress; it is expected to poll. */
   attach(wake: () => void): void {
     assert(this.#wake === null, "a store is attached once");
-    this.#wake = new JSCallback(wake, { args: [], returns: "void", threadsafe: true });
+    // One that was on its way when the store was detached comes to nothing.
+    const awake = (): void => (this.#wake === null ? undefined : wake());
+    this.#wake = new JSCallback(awake, { args: [], returns: "void", threadsafe: true });
     const { ptr } = this.#wake;
     assert(ptr !== null, "the wake has an address");
     this.#must(this.#library.pyralog_store_attach(this.handle, ptr), "the store can be attached");
@@ -449,14 +451,25 @@ export class Store {
     );
   }
 
-  /** `by`: 0 = first batch whose highest timestamp is at or above `value`, 1 = highest timestamp. */
-  lookupLater(request: number, stream: number, by: 0 | 1, value: number, limit: Offset): number {
+  /**
+   * `by`: 0 = first batch whose highest timestamp is at or above `value`, 1 = highest timestamp; of
+   * the batches that hold an offset from `from` on.
+   */
+  lookupLater(
+    request: number,
+    stream: number,
+    by: 0 | 1,
+    value: number,
+    from: Offset,
+    limit: Offset,
+  ): number {
     return this.#library.pyralog_lookup_later(
       this.handle,
       u32(request),
       u32(stream),
       by,
       whole(value),
+      whole(from),
       whole(limit),
     );
   }

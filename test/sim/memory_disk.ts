@@ -248,10 +248,16 @@ export class MemoryDisk {
     this.#views.length = 0;
   }
 
-  lookup(slot: Slot, by: "timestamp" | "max-timestamp", value: number, limit: Offset): ReadOutcome {
-    const below = this.#streamOf(slot).batches.filter(
-      (batch) => batch.end <= limit && batch.end > this.#streamOf(slot).logStart,
-    );
+  lookup(
+    slot: Slot,
+    by: "timestamp" | "max-timestamp",
+    value: number,
+    from: Offset,
+    limit: Offset,
+  ): ReadOutcome {
+    const stream = this.#streamOf(slot);
+    const first = Math.max(from, stream.logStart);
+    const below = stream.batches.filter((batch) => batch.end > first && batch.end <= limit);
     const found =
       by === "timestamp"
         ? below.find((batch) => batch.maxTimestamp >= value)

@@ -284,12 +284,13 @@ export class OneNode implements Effects {
     slot: Slot,
     by: "timestamp" | "max-timestamp",
     value: number,
+    from: Offset,
     limit: Offset,
   ): void {
     this.#schedule.push("read", () => ({
       kind: "looked-up",
       request,
-      outcome: this.disk.lookup(slot, by, value, limit),
+      outcome: this.disk.lookup(slot, by, value, from, limit),
     }));
   }
   trim(slot: Slot, at: Offset): void {

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* What pyralog_abi_hash() of a fitting library returns. */
-#define PYRALOG_ABI_HASH 0x2a6e4486u
+#define PYRALOG_ABI_HASH 0x0041b8b7u
 
 typedef int32_t pyralog_status;
 
@@ -384,6 +384,7 @@ pyralog_status pyralog_lookup_later(
     uint32_t stream,
     uint32_t by,
     double value,
+    double offset,
     double limit);
 pyralog_status pyralog_headers_later(
     uint32_t store,

@@ -134,3 +134,8 @@ assert(
   "the largest Fetch fits in an answer",
 );
 assert(partitionsMax * 100 < responseBytesMax, "an answer can list the partitions of the cluster");
+/** Settings, and values behind them, in one answer: each is an object until it is encoded. */
+export const responseRowsMax = 500_000;
+/** Reads and look-ups that wait for a reader of the disk; more are answered "failed": retriable. */
+export const diskRequestsQueuedMax = 100_000;
+assert(requestPartitionsMax <= diskRequestsQueuedMax, "one request can ask for all its partitions");

@@ -155,14 +155,16 @@ export interface Effects {
   /** Reads whole batches; answered by one `read-done` with the parts in the same order. */
   read(request: number, parts: readonly ReadPart[], bytesMax: number): void;
   /**
-   * Finds one batch below `limit`: the first whose highest timestamp is at or above `value`
-   * ("timestamp"), or the one with the highest timestamp ("max-timestamp"). Answered by `looked-up`.
+   * Finds one batch that holds an offset from `from` on and lies below `limit`: the first whose
+   * highest timestamp is at or above `value` ("timestamp"), or the first with the highest timestamp
+   * ("max-timestamp"). Answered by `looked-up`.
    */
   lookup(
     request: number,
     slot: Slot,
     by: "timestamp" | "max-timestamp",
     value: number,
+    from: Offset,
     limit: Offset,
   ): void;
   /** Everything below `offset` is dead; nothing below it will be read again. */

@@ -2,7 +2,9 @@
 // watermark), -2 earliest, -3 highest timestamp (v7), -4 earliest local (v8), -5 latest tiered (v9),
 // -6 earliest pending upload (v11). Nothing is tiered here, so -5 and -6 have no offset.
 //
-// Refusals per partition: 3 unknown, 35 special time above the version, 56, 74, 75.
+// Records below the log start are deleted, also where their batch is still there: no answer names one.
+//
+// Refusals per partition: 3 unknown, 35 special time above the version, 42 named twice, 56, 74, 75.
 
 import type {
   ListOffsetsRequest,
@@ -19,10 +21,16 @@ import {
   type Slot,
 } from "../base/ids.ts";
 import type { Call, ReadOutcome } from "../base/node_contract.ts";
-import { batchLeaderEpoch } from "../../wire/batch.ts";
+import {
+  batchBaseOffset,
+  batchLastOffsetDelta,
+  batchLeaderEpoch,
+  batchMaxTimestamp,
+} from "../../wire/batch.ts";
 import { isRefused } from "../../wire/refusal.ts";
 import { readBatch, type StoredRecord } from "../../wire/records.ts";
 import { type Broker, entry } from "./broker.ts";
+import { PartitionSet } from "./partition_set.ts";
 
 const Time = {
   latest: -1,
@@ -59,8 +67,14 @@ function plan(broker: Broker, call: ListCall): void {
     open -= 1;
     if (open === 0) broker.reply(call, { throttleTimeMs: 0, topics });
   };
+  const twice = namedTwice(call);
   for (const [t, topic] of call.request.topics.entries()) {
     for (const [p, asked] of topic.partitions.entries()) {
+      if (twice.has(topic.name, asked.partitionIndex)) {
+        const answers = topics[t]?.partitions;
+        if (answers !== undefined) answers[p] = without(asked, ErrorCode.INVALID_REQUEST);
+        continue;
+      }
       open += 1;
       one(broker, call, topic.name, asked, (found) => {
         const answers = topics[t]?.partitions;
@@ -72,6 +86,21 @@ function plan(broker: Broker, call: ListCall): void {
   finished();
 }
 
+function namedTwice(call: ListCall): PartitionSet {
+  const seen = new PartitionSet();
+  const twice = new PartitionSet();
+  for (const { name, partitions } of call.request.topics) {
+    for (const { partitionIndex } of partitions)
+      if (!seen.add(name, partitionIndex)) twice.add(name, partitionIndex);
+  }
+  return twice;
+}
+
+/** Without an offset: why there is none, or 0 where nothing has that time. */
+function without(asked: Asked, code: number): Answer {
+  return answer(asked.partitionIndex, code, none, -1, none);
+}
+
 function one(
   broker: Broker,
   call: ListCall,
@@ -79,7 +108,7 @@ function one(
   asked: Asked,
   done: (found: Answer) => void,
 ): void {
-  const refuse = (code: number): void => done(answer(asked.partitionIndex, code, none, -1, none));
+  const refuse = (code: number): void => done(without(asked, code));
   const slot = broker.image.topicByName(name)?.slots[asked.partitionIndex];
   if (slot === undefined) return refuse(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
   const known = slot as Slot; // proof: slots of the image
@@ -90,7 +119,7 @@ function one(
     if (asked.currentLeaderEpoch >= 0 && asked.currentLeaderEpoch < broker.image.sinceOf(known))
       return refuse(ErrorCode.FENCED_LEADER_EPOCH);
     if (asked.timestamp < 0) return special(broker, call, known, asked, epoch, done);
-    byTime(broker, known, asked, done);
+    byTime(broker, known, asked, offset(0), done);
   });
 }
 
@@ -104,7 +133,7 @@ function special(
 ): void {
   const since = specialSince[-asked.timestamp];
   if (since === undefined || call.version < since) {
-    return done(answer(asked.partitionIndex, ErrorCode.UNSUPPORTED_VERSION, none, -1, none));
+    return done(without(asked, ErrorCode.UNSUPPORTED_VERSION));
   }
   const found = (at: Offset | None, of: LeaderEpoch | None): void =>
     done(answer(asked.partitionIndex, ErrorCode.NONE, at, -1, of));
@@ -123,15 +152,22 @@ function special(
   }
 }
 
-function byTime(broker: Broker, slot: Slot, asked: Asked, done: (found: Answer) => void): void {
-  const limit = broker.partitions.highWatermarkOf(slot);
-  broker.lookup(slot, "timestamp", asked.timestamp, limit, (outcome) =>
-    done(
-      fromBatch(asked, outcome, (records) =>
-        records.find((record) => record.timestamp >= asked.timestamp),
-      ),
-    ),
-  );
+/** The first record that is at or above the time, looked for from `from` on. */
+function byTime(
+  broker: Broker,
+  slot: Slot,
+  asked: Asked,
+  from: Offset,
+  done: (found: Answer) => void,
+): void {
+  lookup(broker, slot, "timestamp", asked, from, (found) => {
+    if (typeof found === "number") return done(without(asked, found));
+    if (found === null) return done(recordAnswer(asked, null, undefined));
+    const record = found.records.find((each) => each.timestamp >= asked.timestamp);
+    if (record !== undefined) return done(recordAnswer(asked, found, record));
+    // The record that gave the batch its timestamp is deleted.
+    byTime(broker, slot, asked, found.end, done);
+  });
 }
 
 function byMaxTimestamp(
@@ -140,34 +176,87 @@ function byMaxTimestamp(
   asked: Asked,
   done: (found: Answer) => void,
 ): void {
-  const limit = broker.partitions.highWatermarkOf(slot);
-  broker.lookup(slot, "max-timestamp", -1, limit, (outcome) =>
-    done(fromBatch(asked, outcome, newest)),
+  lookup(broker, slot, "max-timestamp", asked, offset(0), (found) => {
+    if (typeof found === "number") return done(without(asked, found));
+    if (found === null) return done(recordAnswer(asked, null, undefined));
+    const best = newest(found.records);
+    if (found.whole || best?.timestamp === found.maxTimestamp)
+      return done(recordAnswer(asked, found, best));
+    // The log starts in the middle of this batch, behind its newest record: that of the batches
+    // behind it may be newer than what is left.
+    lookup(broker, slot, "max-timestamp", asked, found.end, (later) => {
+      if (typeof later === "number") return done(without(asked, later));
+      const newer = later === null ? undefined : newest(later.records);
+      if (newer === undefined || (best !== undefined && best.timestamp >= newer.timestamp))
+        return done(recordAnswer(asked, found, best));
+      done(recordAnswer(asked, later, newer));
+    });
+  });
+}
+
+/** A batch that was looked up. */
+interface FoundBatch {
+  /** Those that are not deleted. */
+  readonly records: readonly StoredRecord[];
+  /** None of its records is deleted. */
+  readonly whole: boolean;
+  readonly maxTimestamp: number;
+  readonly epoch: number;
+  /** Behind its last offset. */
+  readonly end: Offset;
+}
+
+/** Brings one batch, null when there is none, or the code why it cannot be told. */
+function lookup(
+  broker: Broker,
+  slot: Slot,
+  by: "timestamp" | "max-timestamp",
+  asked: Asked,
+  from: Offset,
+  done: (found: FoundBatch | null | number) => void,
+): void {
+  const { partitions } = broker;
+  // Deleted between two look-ups.
+  if (!partitions.isOpen(slot)) return done(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  const limit = partitions.highWatermarkOf(slot);
+  if (from >= limit) return done(null);
+  const value = by === "timestamp" ? asked.timestamp : -1;
+  broker.lookup(slot, by, value, from, limit, (outcome) =>
+    done(foundBatch(outcome, partitions.logStartOf(slot))),
   );
 }
 
-function fromBatch(
+function foundBatch(outcome: ReadOutcome, logStart: Offset): FoundBatch | null | number {
+  if (outcome.status !== "ok" && outcome.status !== "absent") return ErrorCode.KAFKA_STORAGE_ERROR;
+  const bytes = outcome.records;
+  if (bytes.byteLength === 0) return null;
+  const records = readBatch(bytes);
+  if (isRefused(records)) return ErrorCode.CORRUPT_MESSAGE;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const base = batchBaseOffset(view, 0);
+  return {
+    records: base >= logStart ? records : records.filter((record) => record.offset >= logStart),
+    whole: base >= logStart,
+    maxTimestamp: batchMaxTimestamp(view, 0),
+    epoch: batchLeaderEpoch(view, 0),
+    end: offset(base + batchLastOffsetDelta(view, 0) + 1),
+  };
+}
+
+function recordAnswer(
   asked: Asked,
-  outcome: ReadOutcome,
-  find: (records: readonly StoredRecord[]) => StoredRecord | undefined,
+  batch: FoundBatch | null,
+  record: StoredRecord | undefined,
 ): Answer {
-  if (outcome.status !== "ok" && outcome.status !== "absent") {
-    return answer(asked.partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR, none, -1, none);
-  }
-  const batch = outcome.records;
-  const records = batch.byteLength === 0 ? [] : readBatch(batch);
-  if (isRefused(records))
-    return answer(asked.partitionIndex, ErrorCode.CORRUPT_MESSAGE, none, -1, none);
-  const record = find(records);
-  if (record === undefined) return answer(asked.partitionIndex, ErrorCode.NONE, none, -1, none);
-  const epoch = batchLeaderEpoch(new DataView(batch.buffer, batch.byteOffset, batch.byteLength), 0);
+  if (batch === null || record === undefined) return without(asked, ErrorCode.NONE);
+  const { epoch } = batch;
   return answer(
     asked.partitionIndex,
     ErrorCode.NONE,
     offset(record.offset),
     record.timestamp,
-    epoch < 0 ? none : (epoch as LeaderEpoch),
-  ); // proof: stamped by a leader
+    epoch < 0 ? none : (epoch as LeaderEpoch), // proof: stamped by a leader
+  );
 }
 
 /** The first record among those with the highest timestamp, as Kafka answers. */

@@ -1,7 +1,8 @@
 // Metadata (3), v0-13: the nodes and the topics with their leaders. A topic that does not exist is
 // created where both the request (v4+, before that always) and auto.create.topics.enable allow it;
 // the answer then waits for it, so that the client need not ask again. A partition whose epoch is
-// still recovering has its leader already: that one parks what comes until the epoch is open.
+// still recovering has its leader already: that one parks what comes until the epoch is open. A topic
+// that is asked for twice, by whatever means, is told once, as in Kafka.
 //
 // Refusals per topic: 3 unknown name, 5 creation not done in time, 17 name not allowed, 42 topic id
 // before v12, 100 unknown topic id, and what creation says (38, 44).
@@ -92,7 +93,7 @@ function answer(broker: Broker, call: MetadataCall, failed: ReadonlyMap<string, 
   if (asksForAll(call)) {
     for (const topic of image.topics()) topics.push(describe(broker, topic, rows, operations));
   } else {
-    for (const asked of request.topics ?? [])
+    for (const asked of askedOnce(broker, request.topics ?? []))
       topics.push(one(broker, call, asked, rows, operations, failed));
   }
   broker.reply(call, {
@@ -111,10 +112,28 @@ function answer(broker: Broker, call: MetadataCall, failed: ReadonlyMap<string, 
   });
 }
 
+interface Asked {
+  readonly topicId: TopicId;
+  readonly name: string | null;
+}
+
+function askedOnce(broker: Broker, asked: readonly Asked[]): readonly Asked[] {
+  const seen = new Set<Topic | string>();
+  return asked.filter((each) => {
+    const { topicId, name } = each;
+    const topic =
+      topicId === noTopicId && name !== null
+        ? broker.image.topicByName(name)
+        : broker.image.topicById(topicId);
+    const before = seen.size;
+    return seen.add(topic ?? `${topicId} ${name}`).size > before;
+  });
+}
+
 function one(
   broker: Broker,
   call: MetadataCall,
-  asked: { readonly topicId: TopicId; readonly name: string | null },
+  asked: Asked,
   rows: Rows,
   operations: number,
   failed: ReadonlyMap<string, number>,

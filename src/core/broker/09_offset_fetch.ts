@@ -1,5 +1,6 @@
 // OffsetFetch (9), v1-10: what groups have committed. v2+ null topics = all that the group has; v8+
 // many groups; v9 member id and epoch, which classic groups do not look at; v10 topics by id.
+// A group, or a partition of a group, that is named twice is told once: its metadata may be long.
 // An answer leaves only when the commits that it shows are durable, so require_stable (v7+) changes
 // nothing while there are no transactions.
 //
@@ -16,6 +17,7 @@ import type { Call } from "../base/node_contract.ts";
 import type { CommittedOffset, Shard } from "../coordinator/coordinator.ts";
 import { type Broker, entry } from "./broker.ts";
 import { countdown } from "./groups.ts";
+import { PartitionSet } from "./partition_set.ts";
 
 /** Many groups in one request (KIP-709). */
 const groupsSince = 8;
@@ -46,27 +48,39 @@ interface GroupAsked {
 function plan(broker: Broker, call: FetchCall): void {
   const { request, version } = call;
   if (version < groupsSince) {
+    const seen = new PartitionSet();
     const topics =
-      request.topics?.map((topic) => askedByName(broker, topic.name, topic.partitionIndexes)) ??
-      null;
+      request.topics?.map((topic) =>
+        askedByName(broker, topic.name, once(seen, topic.name, topic.partitionIndexes)),
+      ) ?? null;
     return one(broker, { groupId: request.groupId, topics }, false, (answer) =>
       broker.reply(call, single(answer, version)),
     );
   }
   const byId = version >= topicIdsSince;
-  const groups = new Array<GroupAnswer>(request.groups.length);
+  const byGroup = new Map(request.groups.map((group) => [group.groupId, group]));
+  const groups = new Array<GroupAnswer>(byGroup.size);
   const finished = countdown(groups.length, () => broker.reply(call, many(groups)));
-  for (const [at, { groupId, topics }] of request.groups.entries()) {
+  for (const [at, { groupId, topics }] of [...byGroup.values()].entries()) {
+    const seen = new PartitionSet();
     const asked = topics?.map((topic) =>
       byId
-        ? askedById(broker, topic.topicId, topic.partitionIndexes)
-        : askedByName(broker, topic.name, topic.partitionIndexes),
+        ? askedById(broker, topic.topicId, once(seen, topic.topicId, topic.partitionIndexes))
+        : askedByName(broker, topic.name, once(seen, topic.name, topic.partitionIndexes)),
     );
     one(broker, { groupId, topics: asked ?? null }, byId, (answer) => {
       groups[at] = answer;
       finished();
     });
   }
+}
+
+function once(
+  seen: PartitionSet,
+  topic: string,
+  partitions: readonly PartitionIndex[],
+): readonly PartitionIndex[] {
+  return partitions.filter((partition) => seen.add(topic, partition));
 }
 
 function askedByName(

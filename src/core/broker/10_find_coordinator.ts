@@ -23,7 +23,9 @@ type FindCall = Call<FindCoordinatorRequest, FindCoordinatorResponse>;
 type Answer = FindCoordinatorResponse["coordinators"][number];
 
 function plan(broker: Broker, call: FindCall): void {
-  const keys = call.version >= manyKeysSince ? call.request.coordinatorKeys : [call.request.key];
+  // A key that is named twice is answered once: the answer to one is much longer than the key.
+  const keys =
+    call.version >= manyKeysSince ? [...new Set(call.request.coordinatorKeys)] : [call.request.key];
   const reply = (answers: readonly Answer[]): void =>
     broker.reply(call, response(call.version, answers));
   const refusal = keyTypeRefusal(call);

@@ -1,5 +1,6 @@
 // DescribeGroups (15), v0-6: state and members of classic groups. Protocol and subscriptions are shown
-// while the group is stable. A group that does not exist is "Dead"; from v6 on that is error 69.
+// while the group is stable. A group that does not exist is "Dead"; from v6 on that is error 69. A
+// group that is named twice is told once: what its members say of themselves may be long.
 //
 // Refusals per group: 14, 15, 16, 69 no such group (v6+).
 
@@ -22,7 +23,7 @@ type DescribeCall = Call<DescribeGroupsRequest, DescribeGroupsResponse>;
 type GroupAnswer = DescribeGroupsResponse["groups"][number];
 
 function plan(broker: Broker, call: DescribeCall): void {
-  const ids = call.request.groups;
+  const ids = [...new Set(call.request.groups)];
   const groups = new Array<GroupAnswer>(ids.length);
   const finished = countdown(ids.length, () => broker.reply(call, { throttleTimeMs: 0, groups }));
   for (const [at, groupId] of ids.entries()) {

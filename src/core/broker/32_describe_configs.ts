@@ -1,5 +1,7 @@
 // DescribeConfigs (32), v1-4: every setting of a topic, of this node, of all nodes, of a group or
-// of a metrics subscription, with its source and, where asked, the values behind it.
+// of a metrics subscription, with its source and, where asked, the values behind it. A resource that
+// is named twice is told once. More settings than an answer may have close the connection, before
+// they are gathered: any name is a group, so few bytes can ask for many.
 //
 // Refusals per resource: 3 unknown topic, 17 topic name, 42 resource type or name.
 
@@ -9,6 +11,7 @@ import type {
 } from "../../../proto/kafka/32_describe_configs.ts";
 import type { Verdict } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
+import { responseRowsMax } from "../base/limits.ts";
 import type { Call } from "../base/node_contract.ts";
 import { ConfigResource, topicNameProblem } from "../cluster/cluster.ts";
 import { clipped, ResourceType } from "./admin.ts";
@@ -23,6 +26,7 @@ import {
 } from "./config_entries.ts";
 
 type Asked = DescribeConfigsRequest["resources"][number];
+type Result = DescribeConfigsResponse["results"][number];
 
 type Described =
   | { readonly kind: "entries"; readonly entries: readonly ConfigEntry[] }
@@ -32,22 +36,37 @@ const documentationSince = 3;
 
 function plan(broker: Broker, call: Call<DescribeConfigsRequest, DescribeConfigsResponse>): void {
   const { resources, includeSynonyms, includeDocumentation } = call.request;
-  const results = resources.map((asked) => {
+  const results: Result[] = [];
+  let rows = 0;
+  for (const asked of once(resources)) {
     const described = describe(broker, asked, {
       keys: asked.configurationKeys,
       synonyms: includeSynonyms,
       documentation: includeDocumentation && call.version >= documentationSince,
     });
     const verdict = described.kind === "refused" ? described.verdict : null;
-    return {
+    const configs = described.kind === "entries" ? described.entries : [];
+    for (const each of configs) rows += 1 + each.synonyms.length;
+    if (rows > responseRowsMax)
+      return broker.effects.close(call.connection, "answer larger than the limit");
+    results.push({
       errorCode: verdict?.code ?? ErrorCode.NONE,
       errorMessage: clipped(verdict?.message ?? null),
       resourceType: asked.resourceType,
       resourceName: asked.resourceName,
-      configs: described.kind === "entries" ? described.entries : [],
-    };
-  });
+      configs,
+    });
+  }
   broker.reply(call, { throttleTimeMs: 0, results });
+}
+
+function once(resources: readonly Asked[]): Iterable<Asked> {
+  const first = new Map<string, Asked>();
+  for (const asked of resources) {
+    const key = `${asked.resourceType} ${asked.resourceName}`;
+    if (!first.has(key)) first.set(key, asked);
+  }
+  return first.values();
 }
 
 function refused(code: number, message: string): Described {

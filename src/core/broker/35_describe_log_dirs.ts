@@ -1,6 +1,6 @@
 // DescribeLogDirs (35), v1-5. A node has one directory, and no partition has a file in it: the
 // sizes come from what the log's index counts for each. A partition that was not opened since the
-// start counts 0.
+// start counts 0. A partition that is named twice is told once, as in Kafka.
 
 import type {
   DescribeLogDirsRequest,
@@ -11,6 +11,7 @@ import type { Slot } from "../base/ids.ts";
 import type { Call } from "../base/node_contract.ts";
 import type { Topic } from "../cluster/cluster.ts";
 import { type Broker, entry } from "./broker.ts";
+import { PartitionSet } from "./partition_set.ts";
 
 type TopicAnswer = DescribeLogDirsResponse["results"][number]["topics"][number];
 
@@ -23,9 +24,11 @@ function plan(broker: Broker, call: Call<DescribeLogDirsRequest, DescribeLogDirs
     for (const topic of broker.image.topics())
       topics.push(describe(broker, topic, topic.slots.keys()));
   } else {
+    const seen = new PartitionSet();
     for (const { topic: name, partitions } of asked) {
       const topic = broker.image.topicByName(name);
-      if (topic !== undefined) topics.push(describe(broker, topic, partitions));
+      const once = partitions.filter((partition) => seen.add(name, partition));
+      if (topic !== undefined) topics.push(describe(broker, topic, once));
     }
   }
   const directory = {

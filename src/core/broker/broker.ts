@@ -304,17 +304,18 @@ export class Broker {
     this.effects.read(this.#request, parts, bytesMax);
   }
 
-  /** Finds one batch by time; the records are one whole, uncompressed batch or empty. */
+  /** Finds one batch by time from an offset on; the records are one whole, uncompressed batch or empty. */
   lookup(
     slot: Slot,
     by: "timestamp" | "max-timestamp",
     value: number,
+    from: Offset,
     limit: Offset,
     done: (outcome: ReadOutcome) => void,
   ): void {
     this.#request += 1;
     this.#lookups.set(this.#request, done);
-    this.effects.lookup(this.#request, slot, by, value, limit);
+    this.effects.lookup(this.#request, slot, by, value, from, limit);
   }
 
   #tick(now: number, wall: number): void {

@@ -12,6 +12,7 @@ import {
   type Ticket,
   type TopicId,
 } from "../../core/base/ids.ts";
+import { diskRequestsQueuedMax } from "../../core/base/limits.ts";
 import type { Input, ReadOutcome, ReadPart, ReadStatus } from "../../core/base/node_contract.ts";
 import {
   type Completion,
@@ -180,6 +181,11 @@ export class Disk {
     let filled = 0;
     job.open = 1;
     for (const [at, part] of parts.entries()) {
+      if ((this.#streams[part.slot] ?? streamNone) === streamNone) {
+        // Deleted by the step that asked for the read.
+        job.outcomes[at] = { status: "failed", records: noBytes, nextOffset: part.offset };
+        continue;
+      }
       const first = at === 0;
       const limit = Math.min(part.bytesMax, left);
       if (limit <= 0 && !first) {
@@ -205,11 +211,12 @@ export class Disk {
     slot: Slot,
     by: "timestamp" | "max-timestamp",
     value: number,
+    from: Offset,
     limit: Offset,
   ): void {
     const stream = this.#streamOf(slot);
     this.#submit({ kind: "lookup", request }, (id) =>
-      this.#store.lookupLater(id, stream, by === "timestamp" ? 0 : 1, value, limit),
+      this.#store.lookupLater(id, stream, by === "timestamp" ? 0 : 1, value, from, limit),
     );
   }
 
@@ -303,11 +310,12 @@ export class Disk {
   }
 
   #submit(pending: Pending, submit: (request: number) => number): void {
-    if (this.#queued.length > 0) {
-      this.#queued.push({ pending, submit });
-      return;
-    }
-    if (!this.#trySubmit(pending, submit)) this.#queued.push({ pending, submit });
+    if (this.#queued.length === 0 && this.#trySubmit(pending, submit)) return;
+    // Producers are loaded for few partitions at a time: they wait in any case.
+    const ofClient = pending.kind === "read" || pending.kind === "lookup";
+    if (ofClient && this.#queued.length >= diskRequestsQueuedMax)
+      return this.#finish(pending, "failed", noBytes, null);
+    this.#queued.push({ pending, submit });
   }
 
   /** False when all reader slots are taken. */
