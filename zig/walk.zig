@@ -347,7 +347,7 @@ pub fn WalkType(comptime Store: type) type {
             _ = store.counters.cold_bytes.fetchAdd(piece.length, .monotonic);
         }
 
-        /// The highest timestamp of the stream's visible frames; null: none, or a fault.
+        /// The highest timestamp of the visible frames of what is wanted; null: none, or a fault.
         pub fn highest_timestamp(walk: *Walk) ?i64 {
             const store = walk.store;
             const end = blk: {
@@ -356,10 +356,12 @@ pub fn WalkType(comptime Store: type) type {
 
                 const stream = store.streams.get(walk.want.stream) orelse return null;
                 const base = stream.max_timestamp_base;
-                if (base >= 0 and base < walk.want.limit) return stream.max_timestamp;
+                if (base >= @max(0, walk.want.offset) and base < walk.want.limit) {
+                    return stream.max_timestamp;
+                }
                 break :blk stream.end;
             };
-            // A trim or a cut took the batch that held it, or it lies beyond the limit.
+            // A trim or a cut took the batch that held it, or it is not wanted.
             var highest: ?i64 = null;
             var highest_base: i64 = 0;
             while (walk.next()) |found| {
@@ -376,7 +378,8 @@ pub fn WalkType(comptime Store: type) type {
             if (store.streams.get(walk.want.stream)) |stream| {
                 // Nothing came or went meanwhile: the next look-up need not search.
                 const same = stream.end == end and stream.log_start <= highest_base;
-                if (same and walk.want.limit >= end and
+                const whole = walk.want.offset <= stream.log_start and walk.want.limit >= end;
+                if (same and whole and
                     stream.max_timestamp_base == streams.base_unknown)
                 {
                     stream.max_timestamp = timestamp;

@@ -246,6 +246,22 @@ test("offsets: times are answered by the first record that is not older", async 
   expect((await kcat(server.address, asked)).toString()).toContain("offset 4");
 });
 
+test("offsets: a time is answered by a record that was not deleted out of its batch", async () => {
+  const name = await topic("times-trimmed");
+  const start = now - 10_000;
+  for (const steps of [[0, 500, 200], [300], [600]]) {
+    const records = steps.map((step) => record(`at ${step}`, start + step));
+    await produce(connection, name, 0, encodeBatch(records));
+  }
+  expect((await deleteRecords(connection, name, 0, 2)).error).toBe(code.none);
+  const at = async (time: number): Promise<number> =>
+    (await listOffset(connection, name, 0, start + time)).offset;
+  expect(await at(0)).toBe(2);
+  expect(await at(250)).toBe(3);
+  expect(await at(400)).toBe(4);
+  expect(await at(700)).toBe(-1);
+});
+
 test("partitions: more of them are made, and every request gets its result", async () => {
   const name = await topic("growing", { partitions: 2 });
   const grown = await createPartitions(connection, name, 5);
