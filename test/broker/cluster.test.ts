@@ -5,7 +5,7 @@ import type { DescribeClusterResponse } from "../../proto/kafka/60_describe_clus
 import type { DescribeLogDirsResponse } from "../../proto/kafka/35_describe_log_dirs.ts";
 import type { DescribeTopicPartitionsResponse } from "../../proto/kafka/75_describe_topic_partitions.ts";
 import { ErrorCode } from "../../src/core/base/error_code.ts";
-import { OneNode } from "../sim/one_node.ts";
+import type { OneNode } from "../sim/one_node.ts";
 import { ask, versionsOf, create, withTopics, produce } from "./admin_asks.ts";
 
 describe("broker: the cluster, topic partitions and directories", () => {

@@ -6,7 +6,7 @@ import type { IncrementalAlterConfigsResponse } from "../../proto/kafka/44_incre
 import type { ListConfigResourcesResponse } from "../../proto/kafka/74_list_config_resources.ts";
 import { ErrorCode } from "../../src/core/base/error_code.ts";
 import { brokerConfigs, ConfigSource, topicConfigs } from "../../src/core/cluster/cluster.ts";
-import { OneNode } from "../sim/one_node.ts";
+import type { OneNode } from "../sim/one_node.ts";
 import { ask, versionsOf, withTopics } from "./admin_asks.ts";
 
 type Entries = DescribeConfigsResponse["results"][number]["configs"];
