@@ -173,7 +173,6 @@ export class Fetches {
     let failed = false;
     for (const part of job.parts) {
       this.#judge(part);
-      part.records = null;
       if (part.code !== ErrorCode.NONE || part.divergingEpoch >= 0) {
         failed = true;
         continue;
@@ -288,14 +287,14 @@ export class Fetches {
 
   #settle(job: FetchJob, failed: boolean): void {
     const done = failed || job.found >= job.bytesMin || this.#broker.now >= job.deadline;
-    if (done) return this.#answer(job);
-    this.#park(job);
+    if (done) this.#answer(job);
+    else this.#park(job);
+    for (const part of job.parts) part.records = null;
   }
 
   #park(job: FetchJob): void {
     job.parked = true;
     for (const part of job.parts) {
-      part.records = null;
       const slot = part.slot as Slot; // proof: a fetch with an unknown partition is answered at once
       const waiting = this.#waiters.get(slot);
       if (waiting === undefined) this.#waiters.set(slot, [job]);
@@ -329,7 +328,6 @@ export class Fetches {
       session.busy = false;
       session.rotate(job.parts);
     }
-    for (const part of job.parts) part.records = null;
     this.#broker.reply(job.call, {
       throttleTimeMs: 0,
       errorCode: ErrorCode.NONE,
