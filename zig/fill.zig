@@ -1,8 +1,8 @@
 //! Zeros for new segment files. Blocks that were only reserved cost every sync a change of the
 //! file's extents, so a new file is written once, a little ahead of the writer, at a limited rate
-//! and only while nothing waits for the medium: a loaded writer has large groups, to which the
-//! extents are nothing and the zeros half of the bandwidth. The writer never waits: it only must
-//! not meet the piece that is being written, and the pieces lie far ahead.
+//! and only while the log grows slowly and nothing waits for the medium: a loaded writer has large
+//! groups, to which the extents are nothing and the zeros half of the bandwidth. The writer never
+//! waits: it only must not meet the piece that is being written, and the pieces lie far ahead.
 
 const std = @import("std");
 const assert = std.debug.assert;
@@ -14,6 +14,12 @@ const stdx = @import("stdx.zig");
 const piece_bytes: u32 = 256 << 10;
 /// A store that was just opened has better things to do.
 const rest_ns: u64 = std.time.ns_per_s;
+/// With bytes on their way to the medium it is tried again after this long.
+const retry_ns: u64 = 5 * std.time.ns_per_ms;
+/// The growth of the log is judged over this long: between two bursts it would seem to stand still.
+const window_ns: u64 = 100 * std.time.ns_per_ms;
+/// Growth of the log in bytes per millisecond beyond which nothing is filled.
+const growth_max: u64 = 16 << 10;
 /// How far ahead of the writer zeros reach, and how near to it they may start.
 const ahead_bytes: u32 = 2 * limits.fill_step_bytes;
 const distance_bytes: u32 = limits.fill_step_bytes;
@@ -24,6 +30,10 @@ pub fn FillType(comptime Store: type) type {
 
         zeros: []u8 = &.{},
         next_ns: u64 = 0,
+        /// End of the log when its growth was judged last, and when that was.
+        seen: u64 = 0,
+        seen_ns: u64 = 0,
+        grows: bool = false,
         /// Held while a piece is written.
         lock: stdx.Mutex = .{},
         busy: std.atomic.Value(bool) = .init(false),
@@ -48,7 +58,16 @@ pub fn FillType(comptime Store: type) type {
             if (fill.next_ns == 0) fill.next_ns = now + rest_ns;
             if (now < fill.next_ns) return false;
             const staged = store.staged.load(.acquire);
-            if (store.durable.load(.acquire) != staged) return false;
+            if (now >= fill.seen_ns + window_ns) {
+                const spent_ms = (now - fill.seen_ns) / std.time.ns_per_ms;
+                fill.grows = staged - fill.seen > growth_max * spent_ms;
+                fill.seen = staged;
+                fill.seen_ns = now;
+            }
+            if (fill.grows or store.durable.load(.acquire) != staged) {
+                fill.next_ns = now + retry_ns;
+                return false;
+            }
             fill.lock.lock();
             defer fill.lock.unlock();
 
