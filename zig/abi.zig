@@ -24,6 +24,8 @@ pub const Status = status_zig.Status;
 pub const OpenOptions = types.OpenOptions;
 pub const Opened = types.Opened;
 pub const StreamEntry = types.StreamEntry;
+pub const StreamName = types.StreamName;
+pub const StreamPage = types.StreamPage;
 pub const Appended = types.Appended;
 pub const ReadResult = types.ReadResult;
 pub const Poll = types.Poll;
@@ -243,6 +245,21 @@ fn stream_open(
 fn stream_entry(store: u32, stream: u32, out: *StreamEntry) callconv(.c) Status {
     const target = store_of(store) orelse return .stale;
     return target.stream_read(stream, out);
+}
+
+fn stream_list(
+    store: u32,
+    from: u32,
+    names: [*]u8,
+    names_length: usize,
+    out: *StreamPage,
+) callconv(.c) Status {
+    const target = store_of(store) orelse return .stale;
+    if (@intFromPtr(names) % @alignOf(StreamName) != 0) return .invalid;
+    const count = names_length / @sizeOf(StreamName);
+    if (count == 0) return .too_small;
+    const places: [*]StreamName = @ptrCast(@alignCast(names));
+    return target.stream_list(from, places[0..count], out);
 }
 
 fn stream_configure(
@@ -532,6 +549,8 @@ pub const structs = .{
     .{ "OpenOptions", OpenOptions },
     .{ "Opened", Opened },
     .{ "StreamEntry", StreamEntry },
+    .{ "StreamName", StreamName },
+    .{ "StreamPage", StreamPage },
     .{ "Appended", Appended },
     .{ "ReadResult", ReadResult },
     .{ "Poll", Poll },
@@ -555,6 +574,7 @@ pub const functions = .{
         &stream_open,
     },
     .{ "stream_entry", .{ "store", "stream", "out" }, &stream_entry },
+    .{ "stream_list", .{ "store", "from", "names", "names_length", "out" }, &stream_list },
     .{
         "stream_configure",
         .{ "store", "stream", "retention_ms", "retention_bytes" },

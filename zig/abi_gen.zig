@@ -182,6 +182,7 @@ fn header(comptime abi: type, out: *Writer) !void {
         try print_struct(name, entry[1], out);
     }
     try out.writeAll("\n");
+    @setEvalBranchQuota(100_000);
     inline for (abi.functions) |function| try print_prototype(abi, function, out);
     try out.writeAll("\n#endif\n");
 }

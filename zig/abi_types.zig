@@ -146,8 +146,22 @@ pub const Stats = extern struct {
     filled_bytes: f64 = 0,
     cold_bytes: f64 = 0,
     marks: f64 = 0,
-    reserved_a: f64 = 0,
+    /// What has to be free on the file system before a new segment is made.
+    space_least: f64 = 0,
     reserved_b: f64 = 0,
+};
+
+/// One live stream, for who goes through all of them.
+pub const StreamName = extern struct {
+    topic_id: [16]u8,
+    partition: u32,
+    stream: u32,
+};
+
+pub const StreamPage = extern struct {
+    count: u32 = 0,
+    /// The id that the next page starts at; 0: there is none.
+    next: u32 = 0,
 };
 
 pub const Snapshot = extern struct {

@@ -8,7 +8,6 @@ const crc32c = @import("crc32c.zig").crc32c;
 const io_layer = @import("io.zig");
 const limits = @import("limits.zig");
 const status = @import("status.zig");
-const reserve = @import("reserve.zig");
 const stdx = @import("stdx.zig");
 const store_zig = @import("store.zig");
 const Status = status.Status;
@@ -28,6 +27,10 @@ const IdentityFile = extern struct {
     crc: u32 = 0,
 
     const magic_expected = "PYRIDEN\n".*;
+
+    fn follows(_: *const IdentityFile, _: *const IdentityFile) bool {
+        return false;
+    }
 };
 
 const BootFile = extern struct {
@@ -46,6 +49,11 @@ const BootFile = extern struct {
     const magic_expected = "PYRBOOT\n".*;
     const clean: u32 = 1;
     const failed: u32 = 2;
+
+    /// A power cut between the two copies leaves one of the start before.
+    fn follows(record: *const BootFile, other: *const BootFile) bool {
+        return record.starts > other.starts;
+    }
 };
 
 comptime {
@@ -96,7 +104,7 @@ pub fn DataDirType(comptime IO: type) type {
         created: bool,
         starts: u64,
         boot_id: [16]u8,
-        reserve_buffer: PathBuffer,
+        reserve: Store.Reserve,
         boot_lock: stdx.Mutex,
         log: Store,
         meta: Store,
@@ -147,6 +155,7 @@ pub fn DataDirType(comptime IO: type) type {
 
             site.* = .identity;
             try dir.find_identity();
+            dir.reserve.init(&dir.io, dir.path(&buffer, "reserve", .{}));
             try dir.make(dir.path(&buffer, "log", .{}));
             try dir.make(dir.path(&buffer, "meta", .{}));
             try dir.io.sync_dir(dir.root(&buffer));
@@ -159,7 +168,7 @@ pub fn DataDirType(comptime IO: type) type {
             try dir.open_store(&dir.log, .log, "log", options, before, out.boot_kind);
             errdefer dir.log.deinit();
 
-            dir.make_reserve();
+            _ = dir.reserve.restore() catch false;
             site.* = .meta;
             try dir.open_store(&dir.meta, .meta, "meta", options, before, out.boot_kind);
             errdefer dir.meta.deinit();
@@ -172,14 +181,6 @@ pub fn DataDirType(comptime IO: type) type {
             try dir.log.threads_start();
             try dir.meta.threads_start();
             dir.describe(out);
-        }
-
-        /// A disk without room for it is full already.
-        fn make_reserve(dir: *DataDir) void {
-            var buffer: PathBuffer = undefined;
-            const space = dir.io.free_space(dir.root(&buffer)) catch return;
-            if (!reserve.affordable(space)) return;
-            reserve.create(&dir.io, dir.path(&buffer, "reserve", .{})) catch return;
         }
 
         /// The next start must know that what was written last may be gone, however this process
@@ -268,14 +269,17 @@ pub fn DataDirType(comptime IO: type) type {
             dir.io.lock(dir.lock_file) catch |failure| {
                 if (failure != error.Locked) return failure;
                 const length = dir.io.pread(dir.lock_file, &text, 0) catch 0;
-                const digits = std.mem.trimEnd(u8, text[0..length], "\n\x00");
+                const digits = std.mem.trimEnd(u8, text[0..length], " \n\x00");
                 out.lock_pid = std.fmt.parseInt(u32, digits, 10) catch 0;
                 return error.Locked;
             };
-            const pid: u32 = @intCast(std.c.getpid());
-            const line = std.fmt.bufPrint(&text, "{d}\n", .{pid}) catch unreachable; // 11 digits
-            try dir.io.truncate(dir.lock_file, 0);
-            try dir.io.pwrite(dir.lock_file, line, 0);
+            const pid = stdx.process_id();
+            const line = std.fmt.bufPrint(&text, "{d: <11}\n", .{pid}) catch unreachable; // 10 digits
+            // Over the old one, because a full disk may have no room for a new one; it is only for
+            // a person to read.
+            dir.io.pwrite(dir.lock_file, line, 0) catch |failure| {
+                if (failure != error.NoSpace) return failure;
+            };
         }
 
         fn find_identity(dir: *DataDir) Failure!void {
@@ -339,13 +343,16 @@ pub fn DataDirType(comptime IO: type) type {
             file: io_layer.File,
             magic: *const [8]u8,
         ) Failure!Record {
+            var best: ?Record = null;
             for (copies) |start| {
                 var record: Record = undefined;
                 const bytes = std.mem.asBytes(&record);
                 if (try dir.io.pread(file, bytes, start) != bytes.len) continue;
-                if (sound(&record, magic)) return record;
+                if (!sound(&record, magic)) continue;
+                if (best) |*other| if (!record.follows(other)) continue;
+                best = record;
             }
-            return error.Damaged;
+            return best orelse error.Damaged;
         }
 
         fn boot_kind(dir: *const DataDir, before: ?BootFile) u32 {
@@ -369,7 +376,18 @@ pub fn DataDirType(comptime IO: type) type {
                 .meta_tail = dir.meta.durable.load(.seq_cst),
             };
             seal(&record);
-            try dir.replace("boot", std.mem.asBytes(&record));
+            var buffer: PathBuffer = undefined;
+            const file = dir.io.open(dir.path(&buffer, "boot", .{}), .read_write) catch |failure| {
+                if (failure != error.NotFound) return failure;
+                return dir.replace("boot", std.mem.asBytes(&record));
+            };
+            defer dir.io.close(file);
+
+            // In place, because a full disk has no room for a new file. One copy stays whole.
+            for (copies) |start| {
+                try dir.io.pwrite(file, std.mem.asBytes(&record), start);
+                try dir.io.sync_data(file);
+            }
         }
 
         /// A new file under another name, synced, then renamed over the old one.
@@ -390,7 +408,26 @@ pub fn DataDirType(comptime IO: type) type {
             try dir.io.sync_dir(dir.root(&buffers[0]));
         }
 
+        /// What a start has to write (directories of segments, the segment that takes frames) may
+        /// need the reserve.
         fn open_store(
+            dir: *DataDir,
+            store: *Store,
+            which: store_zig.Which,
+            comptime name: []const u8,
+            options: *const abi.OpenOptions,
+            before: ?BootFile,
+            kind: u32,
+        ) Failure!void {
+            while (true) {
+                return dir.try_store(store, which, name, options, before, kind) catch |failure| {
+                    if (failure == error.NoSpace and dir.reserve.release()) continue;
+                    return failure;
+                };
+            }
+        }
+
+        fn try_store(
             dir: *DataDir,
             store: *Store,
             which: store_zig.Which,
@@ -407,7 +444,7 @@ pub fn DataDirType(comptime IO: type) type {
             else
                 0;
             var buffer: PathBuffer = undefined;
-            try store.init(&dir.io, dir.path(&buffer, name, .{}), .{
+            try store.init(&dir.io, &dir.reserve, dir.path(&buffer, name, .{}), .{
                 .which = which,
                 .segment_bytes = @trunc(segment_bytes),
                 .ring_bytes = @trunc(ring_bytes),
@@ -421,7 +458,6 @@ pub fn DataDirType(comptime IO: type) type {
                 .flush_interval_ns = @as(u64, options.flush_interval_ms) * std.time.ns_per_ms,
                 .fill_bytes_per_s = @as(u64, options.fill_bytes_per_s_mib) << 20,
                 .retention_check_ns = @as(u64, options.retention_check_ms) * std.time.ns_per_ms,
-                .reserve = if (is_log) null else dir.path(&dir.reserve_buffer, "reserve", .{}),
                 .threads = dir.threads,
                 .wall_ms = dir.wall_ms,
                 .failed = .{ .context = dir, .call = record_failure },

@@ -46,6 +46,12 @@ pub const state_reserve_bytes: u32 = 1 << 20;
 pub const state_ring_bytes: u32 = 256 << 10;
 /// A disk is nearly full below this much, or below five percent, whichever is smaller.
 pub const free_bytes_min: u64 = 5 << 30;
+
+/// What the log of the partitions leaves free.
+pub fn free_least(total: u64) u64 {
+    return @min(total / 20, free_bytes_min);
+}
+
 /// A newest group becomes provable by a mark frame when nothing followed for this long.
 pub const mark_idle_ns: u64 = 5 * std.time.ns_per_ms;
 /// Zero fill runs in steps of this size.
@@ -55,7 +61,7 @@ pub const checkpoint_segments: u32 = 16;
 /// Dead segments ask for one, not more often than this.
 pub const checkpoint_interval_min_ns: u64 = std.time.ns_per_s;
 pub const checkpoint_interval_ns: u64 = 60 * std.time.ns_per_s;
-/// The file that makes room for the metadata store on a full disk.
+/// The file that makes room on a full disk.
 pub const reserve_bytes: u64 = 16 << 20;
 /// Longest path of a data directory.
 pub const path_bytes_max: usize = 2048;

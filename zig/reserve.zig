@@ -1,64 +1,86 @@
-//! A file that takes up room so that the metadata can still be written when the disk is full:
-//! removed when the metadata store finds no space, made again when there is plenty.
+//! A file that takes up room so that a full disk can be freed: sorted directories, checkpoints,
+//! snapshots and segments of the metadata need room before a trim or a deletion can give any back.
+//! It is removed when one of them finds no space, and made again when there is plenty. The start
+//! and both stores of a directory share it.
 
 const std = @import("std");
 const io_layer = @import("io.zig");
 const limits = @import("limits.zig");
+const stdx = @import("stdx.zig");
 
-/// Also when it is there already: a start may have ended half-way.
-pub fn create(io: anytype, path: [:0]const u8) io_layer.Error!void {
-    const file = try io.open(path, .create_or_open);
-    defer io.close(file);
-
-    if (try io.size(file) >= limits.reserve_bytes) return;
-    io.allocate(file, limits.reserve_bytes) catch |failure| {
-        io.unlink(path) catch {};
-        return failure;
-    };
-}
-
-/// Room for the file, and as much again above what a log leaves free.
-pub fn affordable(space: io_layer.Space) bool {
-    const least = @min(space.total / 20, limits.free_bytes_min);
-    return space.free >= least + 2 * limits.reserve_bytes;
-}
-
-pub fn ReserveType(comptime Store: type) type {
+pub fn ReserveType(comptime IO: type) type {
     return struct {
         const Reserve = @This();
 
-        released: bool = false,
+        io: *IO,
+        path_buffer: [limits.path_bytes_max]u8 = undefined,
+        path_len: usize,
+        lock: stdx.Mutex = .{},
+        /// Known to be there; a start that has not looked yet says no.
+        there: bool = false,
         next_ns: u64 = 0,
 
+        pub fn init(reserve: *Reserve, io: *IO, name: [:0]const u8) void {
+            reserve.* = .{ .io = io, .path_len = name.len };
+            @memcpy(reserve.path_buffer[0..name.len], name);
+            reserve.path_buffer[name.len] = 0;
+        }
+
         /// True: there is room now that was not there before.
-        pub fn release(store: *Store) bool {
-            const path = store.options.reserve orelse return false;
-            store.io.unlink(path) catch return false;
-            sync_parent(store, path) catch return false;
-            store.reserve_file.released = true;
+        pub fn release(reserve: *Reserve) bool {
+            reserve.lock.lock();
+            defer reserve.lock.unlock();
+
+            reserve.there = false;
+            reserve.io.unlink(reserve.path()) catch return false;
+            // File systems give the blocks back when the name is gone for good.
+            var buffer: [limits.path_bytes_max]u8 = undefined;
+            reserve.io.sync_dir(reserve.parent(&buffer)) catch return false;
             return true;
         }
 
-        /// File systems give the blocks back when the name is gone for good.
-        fn sync_parent(store: *Store, path: [:0]const u8) io_layer.Error!void {
-            const above = std.fs.path.dirname(path) orelse ".";
-            var buffer: Store.PathBuffer = undefined;
-            @memcpy(buffer[0..above.len], above);
-            buffer[above.len] = 0;
-            try store.io.sync_dir(buffer[0..above.len :0]);
-        }
+        /// True: made now. Looked at once a second.
+        pub fn restore(reserve: *Reserve) io_layer.Error!bool {
+            reserve.lock.lock();
+            defer reserve.lock.unlock();
 
-        pub fn restore(store: *Store) io_layer.Error!bool {
-            const reserve = &store.reserve_file;
-            if (!reserve.released) return false;
-            const now = store.io.now_ns();
+            if (reserve.there) return false;
+            const now = reserve.io.now_ns();
             if (now < reserve.next_ns) return false;
             reserve.next_ns = now + std.time.ns_per_s;
-            var buffer: Store.PathBuffer = undefined;
-            if (!affordable(try store.io.free_space(store.path_z(&buffer)))) return false;
-            try create(store.io, store.options.reserve.?);
-            reserve.released = false;
+            var buffer: [limits.path_bytes_max]u8 = undefined;
+            if (!affordable(try reserve.io.free_space(reserve.parent(&buffer)))) return false;
+            try reserve.create();
+            reserve.there = true;
             return true;
+        }
+
+        /// Also when it is there already: a start may have ended half-way.
+        fn create(reserve: *Reserve) io_layer.Error!void {
+            const file = try reserve.io.open(reserve.path(), .create_or_open);
+            defer reserve.io.close(file);
+
+            if (try reserve.io.size(file) >= limits.reserve_bytes) return;
+            reserve.io.allocate(file, limits.reserve_bytes) catch |failure| {
+                reserve.io.unlink(reserve.path()) catch {};
+                return failure;
+            };
+        }
+
+        /// Room for the file, and as much again above what a log leaves free.
+        fn affordable(space: io_layer.Space) bool {
+            return space.free >= limits.free_least(space.total) + 2 * limits.reserve_bytes;
+        }
+
+        fn path(reserve: *const Reserve) [:0]const u8 {
+            return reserve.path_buffer[0..reserve.path_len :0];
+        }
+
+        fn parent(reserve: *const Reserve, buffer: *[limits.path_bytes_max]u8) [:0]const u8 {
+            const above = std.fs.path.dirname(reserve.path()) orelse ".";
+            @memcpy(buffer[0..above.len], above);
+            buffer[above.len] = 0;
+            return buffer[0..above.len :0];
         }
     };
 }

@@ -81,7 +81,12 @@ pub fn SettlerType(comptime Store: type) type {
                 if (store.io.now_ns() < settler.retry_ns) return false;
                 settler.retry_ns = 0;
             }
-            return work(store) catch {
+            return work(store) catch |failure| {
+                if (failure == error.NoSpace) {
+                    if (store.reserve_file.release()) return true;
+                    // A segment that gets no directory delays the next one.
+                    _ = refuse(store);
+                }
                 settler.retry_ns = store.io.now_ns() + retry_after_ns;
                 return false;
             };
@@ -106,7 +111,7 @@ pub fn SettlerType(comptime Store: type) type {
             if (Store.Survey.step(store)) return true;
             if (try rebuild(store)) return true;
             if (try Store.Recycle.shrink(store)) return true;
-            if (try Store.Reserve.restore(store)) return true;
+            if (try store.reserve_file.restore()) return true;
             return Store.Fill.step(store);
         }
 
@@ -193,8 +198,9 @@ pub fn SettlerType(comptime Store: type) type {
             Slots.prepare(store, chosen) catch |failure| {
                 give_up_slot(store, chosen, fresh);
                 if (failure != error.NoSpace) return failure;
-                if (Store.Reserve.release(store)) return true;
-                return refuse(store);
+                // The log of the partitions leaves the reserve to what frees the disk.
+                if (store.options.which == .log) return refuse(store);
+                return store.reserve_file.release() or refuse(store);
             };
             store.lock.lock();
             defer store.notify();
@@ -263,6 +269,10 @@ pub fn SettlerType(comptime Store: type) type {
 
         fn refuse(store: *Store) bool {
             store.lock.lock();
+            if (store.next_slot != null) {
+                store.lock.unlock();
+                return false;
+            }
             const news = !store.space_refused;
             store.space_refused = true;
             // What is dead now frees the disk, if a checkpoint lets it.
@@ -279,9 +289,13 @@ pub fn SettlerType(comptime Store: type) type {
             if (store.options.which == .meta) return true;
             var buffer: Store.PathBuffer = undefined;
             const space = try store.io.free_space(store.path_z(&buffer));
-            const least = @min(space.total / 20, limits.free_bytes_min);
+            const least = limits.free_least(space.total);
             // Once refused, more has to be free than when it was.
             const margin = if (store.space_refused) store.options.segment_bytes else 0;
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            store.stats.space_least = @floatFromInt(least + margin);
             return space.free >= least + margin;
         }
     };

@@ -88,9 +88,13 @@ pub fn SnapshotsType(comptime Store: type) type {
             defer memory.release(u8, bytes);
 
             var answer: Status = .ok;
-            replace(store, snapshots.index, bytes) catch |failure| {
-                answer = status_of_io(failure);
-            };
+            while (true) {
+                replace(store, snapshots.index, bytes) catch |failure| {
+                    if (failure == error.NoSpace and store.reserve_file.release()) continue;
+                    answer = status_of_io(failure);
+                };
+                break;
+            }
             if (answer == .ok) remove_old(store);
             store.lock.lock();
             defer store.notify();

@@ -1,5 +1,5 @@
-//! Room on the disk: retention, recycling, a disk that fills up and is freed again, the reserve of
-//! the metadata. Over the disk in memory, step by step.
+//! Room on the disk: retention, recycling, a disk that fills up and is freed again, a start on a
+//! full one, the reserve. Over the disk in memory, step by step.
 
 const std = @import("std");
 const testing = std.testing;
@@ -54,6 +54,44 @@ const Node = struct {
         _ = node.dir.close(true);
         memory.release(DataDir, node.dir[0..1]);
         node.disk.deinit();
+    }
+
+    /// The process is killed and started again.
+    fn restart(node: *Node) !void {
+        node.dir.log.deinit();
+        node.dir.meta.deinit();
+        node.disk.process_kill();
+        var opened: abi.Opened = .{};
+        try testing.expectEqual(.ok, node.dir.open("/data", &options, &opened));
+    }
+
+    /// Somebody else takes all the room that is left.
+    fn fill_disk(node: *Node) !void {
+        const file = try node.dir.io.open("/hog", .create_or_open);
+        defer node.dir.io.close(file);
+
+        var size = try node.dir.io.size(file);
+        for ([_]u64{ 1 << 20, 4096, 1 }) |step| {
+            while (true) : (size += step) node.dir.io.allocate(file, size + step) catch break;
+        }
+    }
+
+    fn free_disk(node: *Node) !void {
+        try node.dir.io.unlink("/hog");
+        try node.dir.io.sync_dir("/");
+        node.disk.clock_ns += 3 * std.time.ns_per_s;
+        for (0..10) |_| node.work();
+    }
+
+    /// Appends until the disk is full.
+    fn append_to_end(node: *Node, id: u32) !void {
+        for (0..10_000) |_| switch (node.append(id, 1500, 1)) {
+            .ok => {},
+            .full => node.work(),
+            .disk_full => return,
+            else => |status| try testing.expectEqual(.ok, status),
+        };
+        return error.TestUnexpectedResult;
     }
 
     fn log(node: *Node) *Store {
@@ -219,14 +257,7 @@ test "space: a full disk refuses batches, keeps trims, and recovers by itself" {
     defer node.deinit();
 
     const id = try node.stream(0);
-    var status: Status = .ok;
-    var count: u32 = 0;
-    while (status != .disk_full) : (count += 1) {
-        try testing.expect(count < 10_000);
-        status = node.append(id, 1500, 1);
-        if (status == .full) node.work();
-        if (status != .full and status != .disk_full) try testing.expectEqual(.ok, status);
-    }
+    try node.append_to_end(id);
     node.work();
     var out = try node.poll(&.{});
     try testing.expectEqual(1, out.disk_state);
@@ -255,10 +286,7 @@ test "space: the metadata store takes the reserve when the disk is full, and giv
     defer node.deinit();
 
     try testing.expect(node.disk.names.find("/data/reserve") != null);
-    const hog: [:0]const u8 = "/hog";
-    const hog_file = try node.dir.io.open(hog, .create_or_open);
-    var size: u64 = 0;
-    while (true) : (size += 4096) node.dir.io.allocate(hog_file, size + 4096) catch break;
+    try node.fill_disk();
     const meta = &node.dir.meta;
     var entry: abi.StreamEntry = undefined;
     try testing.expectEqual(.ok, Store.Append.open_stream(meta, &@splat(0), 0, &entry));
@@ -282,12 +310,80 @@ test "space: the metadata store takes the reserve when the disk is full, and giv
         try testing.expectEqual(.ok, status);
     }
     try testing.expect(node.disk.names.find("/data/reserve") == null);
-    node.dir.io.close(hog_file);
-    try node.dir.io.unlink(hog);
-    try node.dir.io.sync_dir("/");
-    node.disk.clock_ns += 3 * std.time.ns_per_s;
-    for (0..10) |_| node.work();
+    try node.free_disk();
     try testing.expect(node.disk.names.find("/data/reserve") != null);
+}
+
+test "space: a start on a full disk reads and deletes, and what it deletes makes room" {
+    var node: Node = undefined;
+    try node.init(1 << 30);
+    defer node.deinit();
+
+    const id = try node.stream(0);
+    const keeper = try node.stream(1);
+    try node.append_all(id, 300, 1500, 1);
+    try node.append_all(keeper, 1, 100, 1);
+    try node.fill_disk();
+    for (0..3) |_| {
+        try node.append_to_end(id);
+        try node.restart();
+        node.work();
+        try testing.expectEqual(1, (try node.poll(&.{})).disk_state);
+    }
+    var entry: abi.StreamEntry = undefined;
+    try testing.expectEqual(.ok, node.log().stream_read(id, &entry));
+    node.next[id] = @trunc(entry.end);
+    const live = (try node.stats()).segments_live;
+    try testing.expectEqual(.ok, Store.Append.delete_stream(node.log(), id));
+    for (0..10) |_| {
+        node.disk.clock_ns += 2 * std.time.ns_per_s;
+        node.work();
+    }
+    try testing.expectEqual(0, (try node.poll(&.{})).disk_state);
+    try testing.expect((try node.stats()).segments_live < live);
+    try node.append_all(keeper, 100, 1500, 1);
+}
+
+test "space: a start on a full disk without a reserve waits for room from elsewhere" {
+    var node: Node = undefined;
+    try node.init(1 << 30);
+    defer node.deinit();
+
+    const id = try node.stream(0);
+    try node.append_all(id, 100, 1500, 1);
+    try testing.expect(node.dir.reserve.release());
+    try node.fill_disk();
+    for (0..3) |_| {
+        try node.restart();
+        try node.append_to_end(id);
+        node.work();
+        try testing.expectEqual(1, (try node.poll(&.{})).disk_state);
+    }
+    try node.free_disk();
+    try testing.expectEqual(0, (try node.poll(&.{})).disk_state);
+    try node.append_all(id, 100, 1500, 1);
+    try testing.expect(node.disk.names.find("/data/reserve") != null);
+}
+
+test "space: the streams of a store are listed page by page" {
+    var node: Node = undefined;
+    try node.init(1 << 30);
+    defer node.deinit();
+
+    for (0..7) |partition| _ = try node.stream(@intCast(partition));
+    try testing.expectEqual(.ok, Store.Append.delete_stream(node.log(), 3));
+    var names: [3]abi.StreamName = undefined;
+    var page: abi.StreamPage = .{ .next = 1 };
+    var found: [8]bool = @splat(false);
+    while (page.next != 0) {
+        try testing.expectEqual(.ok, node.log().stream_list(page.next, &names, &page));
+        for (names[0..page.count]) |*name| {
+            try testing.expectEqual(name.stream - 1, name.partition);
+            try testing.expectEqual(@as([16]u8, @splat(1)), name.topic_id);
+            found[name.stream] = true;
+        }
+    }
+    try testing.expectEqual([_]bool{ false, true, true, false, true, true, true, true }, found);
 }
 
 test "space: a snapshot is replaced whole, and a damaged one has a predecessor" {

@@ -49,8 +49,6 @@ pub const Options = struct {
     retention_check_ns: u64 = 10 * std.time.ns_per_s,
     segments_max: u32 = limits.segments_max,
     directory_entries_max: u32 = limits.directory_entries_max,
-    /// The file that makes room on a full disk.
-    reserve: ?[:0]const u8 = null,
     /// Told once when the store has failed, by one of its threads.
     failed: ?Failed = null,
     /// Unix time for a store without a clock of its own: tests.
@@ -105,7 +103,7 @@ pub fn StoreType(comptime IO: type) type {
         pub const Recycle = @import("recycle.zig").RecycleType(Store);
         pub const Survey = @import("survey.zig").SurveyType(Store);
         pub const Fill = @import("fill.zig").FillType(Store);
-        pub const Reserve = @import("reserve.zig").ReserveType(Store);
+        pub const Reserve = @import("reserve.zig").ReserveType(IO);
         pub const Recovery = @import("recovery.zig").RecoveryType(Store);
         pub const Files = @import("files.zig").FilesType(Store);
         pub const Sealed = @import("sealed.zig").SealedType(Store);
@@ -133,7 +131,7 @@ pub fn StoreType(comptime IO: type) type {
         /// Slot of the segment that takes frames, and of the one made ready behind it.
         open_slot: u32,
         next_slot: ?u32,
-        /// Why there is no next one: the disk is nearly full.
+        /// Why there is no next one: the disk is nearly full. False while there is one.
         space_refused: bool,
         /// Stream and payload length of the newest frame, for the next one's link.
         link_stream: u32,
@@ -151,7 +149,7 @@ pub fn StoreType(comptime IO: type) type {
         recycle: Recycle,
         survey: Survey,
         fill: Fill,
-        reserve_file: Reserve,
+        reserve_file: *Reserve,
         /// Trims, cuts and deletions so far: the recycler looks again when it moved.
         changes: std.atomic.Value(u64),
         /// Position behind the newest of them. The store's lock guards it.
@@ -199,6 +197,7 @@ pub fn StoreType(comptime IO: type) type {
         pub fn init(
             store: *Store,
             io: *IO,
+            reserve_file: *Reserve,
             directory_path: []const u8,
             options: Options,
             identity: Identity,
@@ -208,6 +207,7 @@ pub fn StoreType(comptime IO: type) type {
             assert(directory_path.len < limits.path_bytes_max - 64);
             store.zero();
             store.io = io;
+            store.reserve_file = reserve_file;
             store.options = options;
             store.identity = identity;
             store.seed = identity.seed();
@@ -261,7 +261,6 @@ pub fn StoreType(comptime IO: type) type {
             store.recycle = .{};
             store.survey = .{};
             store.fill = .{};
-            store.reserve_file = .{};
             store.changes = .init(0);
             store.change_position = 0;
             store.recovered_end = 0;
@@ -527,6 +526,28 @@ pub fn StoreType(comptime IO: type) type {
             if (!store.open) return .closed;
             if (store.streams.get(id) == null) return .stale;
             Append.describe(store, id, false, out);
+            return .ok;
+        }
+
+        /// The live ones among as many ids as fit, from `from` on.
+        pub fn stream_list(store: *Store, from: u32, names: []abi.StreamName, out: *abi.StreamPage) Status {
+            store.lock.lock();
+            defer store.lock.unlock();
+
+            if (!store.open) return .closed;
+            out.* = .{};
+            var id = @max(from, 1);
+            const end = @min(@as(u64, id) + names.len, @as(u64, store.streams.count) + 1);
+            while (id < end) : (id += 1) {
+                const stream = store.streams.get(id) orelse continue;
+                names[out.count] = .{
+                    .topic_id = stream.topic_id,
+                    .partition = stream.partition,
+                    .stream = id,
+                };
+                out.count += 1;
+            }
+            if (id <= store.streams.count) out.next = id;
             return .ok;
         }
 

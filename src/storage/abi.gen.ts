@@ -2,7 +2,7 @@
 // change that file instead.
 
 /** What `pyralog_abi_hash()` of a fitting library returns. */
-export const abiHash = 0x0041b8b7;
+export const abiHash = 0xba961896;
 
 export const Status = {
   ok: 0,
@@ -81,6 +81,17 @@ export const layouts = {
     flags: 60,
     size: 64,
   },
+  StreamName: {
+    topic_id: 0,
+    partition: 16,
+    stream: 20,
+    size: 24,
+  },
+  StreamPage: {
+    count: 0,
+    next: 4,
+    size: 8,
+  },
   Appended: {
     ticket: 0,
     credit: 8,
@@ -146,7 +157,7 @@ export const layouts = {
     filled_bytes: 152,
     cold_bytes: 160,
     marks: 168,
-    reserved_a: 176,
+    space_least: 176,
     reserved_b: 184,
     size: 192,
   },
@@ -210,6 +221,11 @@ export const symbols = {
   // pyralog_stream_entry(store, stream, out)
   pyralog_stream_entry: {
     args: ["u32", "u32", "buffer"],
+    returns: "i32",
+  },
+  // pyralog_stream_list(store, from, names, names_length, out)
+  pyralog_stream_list: {
+    args: ["u32", "u32", "buffer", "buffer_length", "buffer"],
     returns: "i32",
   },
   // pyralog_stream_configure(store, stream, retention_ms, retention_bytes)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* What pyralog_abi_hash() of a fitting library returns. */
-#define PYRALOG_ABI_HASH 0x0041b8b7u
+#define PYRALOG_ABI_HASH 0xba961896u
 
 typedef int32_t pyralog_status;
 
@@ -134,6 +134,26 @@ static_assert(offsetof(struct pyralog_stream_entry, fence) == 56, "offset");
 static_assert(offsetof(struct pyralog_stream_entry, flags) == 60, "offset");
 static_assert(sizeof(struct pyralog_stream_entry) == 64, "size");
 
+struct pyralog_stream_name {
+  uint8_t topic_id[16];
+  uint32_t partition;
+  uint32_t stream;
+};
+
+static_assert(offsetof(struct pyralog_stream_name, topic_id) == 0, "offset");
+static_assert(offsetof(struct pyralog_stream_name, partition) == 16, "offset");
+static_assert(offsetof(struct pyralog_stream_name, stream) == 20, "offset");
+static_assert(sizeof(struct pyralog_stream_name) == 24, "size");
+
+struct pyralog_stream_page {
+  uint32_t count;
+  uint32_t next;
+};
+
+static_assert(offsetof(struct pyralog_stream_page, count) == 0, "offset");
+static_assert(offsetof(struct pyralog_stream_page, next) == 4, "offset");
+static_assert(sizeof(struct pyralog_stream_page) == 8, "size");
+
 struct pyralog_appended {
   double ticket;
   double credit;
@@ -234,7 +254,7 @@ struct pyralog_stats {
   double filled_bytes;
   double cold_bytes;
   double marks;
-  double reserved_a;
+  double space_least;
   double reserved_b;
 };
 
@@ -263,7 +283,7 @@ static_assert(offsetof(struct pyralog_stats, checkpoints) == 144, "offset");
 static_assert(offsetof(struct pyralog_stats, filled_bytes) == 152, "offset");
 static_assert(offsetof(struct pyralog_stats, cold_bytes) == 160, "offset");
 static_assert(offsetof(struct pyralog_stats, marks) == 168, "offset");
-static_assert(offsetof(struct pyralog_stats, reserved_a) == 176, "offset");
+static_assert(offsetof(struct pyralog_stats, space_least) == 176, "offset");
 static_assert(offsetof(struct pyralog_stats, reserved_b) == 184, "offset");
 static_assert(sizeof(struct pyralog_stats) == 192, "size");
 
@@ -317,6 +337,12 @@ pyralog_status pyralog_stream_entry(
     uint32_t store,
     uint32_t stream,
     struct pyralog_stream_entry *out);
+pyralog_status pyralog_stream_list(
+    uint32_t store,
+    uint32_t from,
+    uint8_t *names,
+    size_t names_length,
+    struct pyralog_stream_page *out);
 pyralog_status pyralog_stream_configure(
     uint32_t store,
     uint32_t stream,
