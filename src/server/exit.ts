@@ -17,7 +17,7 @@ export const ExitCode = {
   bind: 14,
   /** The storage library could not be loaded. */
   library: 15,
-  /** No room for the first segments. */
+  /** No room for what a start has to write; a full disk with a log on it is opened. */
   diskFull: 16,
   bug: 127,
 } as const;

@@ -230,6 +230,14 @@ export class Host implements Effects {
     this.#disk.remove(slot);
   }
 
+  sweep(owns: (topic: TopicId, partition: PartitionIndex) => boolean): void {
+    this.#disk.sweep(owns);
+  }
+
+  bytesOf(slot: Slot): number {
+    return this.#disk.bytesOf(slot);
+  }
+
   propose(request: number, command: Command): void {
     this.#control.propose(request, command);
   }

@@ -1,7 +1,7 @@
 // One node: opens the data directory, starts the control thread, then the doors; and stops in the
 // reverse order.
 
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statfsSync } from "node:fs";
 import { resolve } from "node:path";
 import { nodeId } from "../core/base/ids.ts";
 import { connectionsMax } from "../core/base/limits.ts";
@@ -170,6 +170,7 @@ class Node {
     });
     disk.attach({
       input: (input) => host.input(input),
+      space: (takesWrites) => this.#space(takesWrites),
       progressed: () => host.progressed(),
       failed: (number) =>
         this.#fatal(new FatalError(ExitCode.diskFailed, diskFailure(config, number))),
@@ -214,6 +215,18 @@ class Node {
     this.#host.flush();
     this.#ticks += 1;
     if (this.#ticks % ticksPerSweep === 0) this.#listener?.sweep(this.#host.now());
+  }
+
+  #space(takesWrites: boolean): void {
+    const dataDir = resolve(this.#config.server.data_dir);
+    const neededBytes = this.#directory.log.stats()["space_least"] ?? 0;
+    const fields = { dataDir, freeBytes: freeBytesOf(dataDir), neededBytes };
+    if (takesWrites) return this.#log.info("disk-recovered", fields);
+    this.#log.warn("disk-full", {
+      ...fields,
+      refused: "writes, with KAFKA_STORAGE_ERROR; reads and deletions go on",
+      remedy: "free space there, or delete topics or records; writes go on by themselves",
+    });
   }
 
   #damaged(at: Completion): void {
@@ -347,13 +360,23 @@ function openFailure(config: Config, failure: OpenFailure): FatalError {
     case "disk_full":
       return new FatalError(
         ExitCode.diskFull,
-        `no room for the first segments in ${path}. Free space, or lower storage.segment_max_size.`,
+        `no room in ${path} for what a start has to write. Free space there; a first start needs room for two segments of storage.segment_max_size and two of 16 MiB.`,
       );
     default:
       return new FatalError(
         ExitCode.diskFailed,
         `data directory ${path} could not be opened: ${failure.words}. Check the disk and its kernel log.`,
       );
+  }
+}
+
+/** -1 when the system does not say. */
+function freeBytesOf(path: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  } catch {
+    return -1;
   }
 }
 

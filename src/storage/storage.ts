@@ -8,7 +8,7 @@
 import { assert } from "../core/base/assert.ts";
 import { factStride } from "../core/base/facts.ts";
 import type { LeaderEpoch, Offset, PartitionIndex, Ticket, TopicId } from "../core/base/ids.ts";
-import { ticket } from "../core/base/ids.ts";
+import { partitionIndex, ticket, topicId } from "../core/base/ids.ts";
 import { JSCallback } from "bun:ffi";
 import { layouts, Status } from "./abi.gen.ts";
 import { type Library, library } from "./library.ts";
@@ -30,6 +30,8 @@ export const CompletionKind = {
 /** `slot` of a completion that has no bytes. */
 const slotNone = 0xffffffff;
 const completionsPerPoll = 256;
+/** Ids that one call of `listStreams` looks at. */
+const streamsPerPage = 256;
 const noBytes = new Uint8Array(0);
 
 export interface DirectoryOptions {
@@ -73,8 +75,13 @@ export interface StreamEntry {
   readonly logStart: number;
   readonly end: number;
   readonly highWatermark: number;
-  readonly bytes: number;
   readonly maxTimestamp: number;
+}
+
+export interface StreamName {
+  readonly stream: number;
+  readonly topic: TopicId;
+  readonly partition: PartitionIndex;
 }
 
 export interface ReadAnswer {
@@ -248,9 +255,11 @@ export class Store {
   /** `wake` runs on this thread's loop after progress; it is expected to poll. */
   attach(wake: () => void): void {
     assert(this.#wake === null, "a store is attached once");
-    // One that was on its way when the store was detached comes to nothing.
-    const awake = (): void => (this.#wake === null ? undefined : wake());
-    this.#wake = new JSCallback(awake, { args: [], returns: "void", threadsafe: true });
+    // A wake may be on its way while the store is detached.
+    const run = (): void => {
+      if (this.#wake !== null) wake();
+    };
+    this.#wake = new JSCallback(run, { args: [], returns: "void", threadsafe: true });
     const { ptr } = this.#wake;
     assert(ptr !== null, "the wake has an address");
     this.#must(this.#library.pyralog_store_attach(this.handle, ptr), "the store can be attached");
@@ -323,9 +332,40 @@ export class Store {
       logStart: view.getFloat64(at.log_start, true),
       end: view.getFloat64(at.end, true),
       highWatermark: view.getFloat64(at.high_watermark, true),
-      bytes: view.getFloat64(at.bytes, true),
       maxTimestamp: view.getFloat64(at.max_timestamp, true),
     };
+  }
+
+  /** The live streams among the ids from `from` on; `next` = where to go on, 0 at the end. */
+  listStreams(from: number): { readonly streams: readonly StreamName[]; readonly next: number } {
+    const { size, ...at } = layouts.StreamName;
+    const names = new Uint8Array(new ArrayBuffer(streamsPerPage * size));
+    const status = this.#library.pyralog_stream_list(
+      this.handle,
+      u32(from),
+      names,
+      names,
+      this.#out,
+    );
+    this.#must(status, "streams can be listed");
+    const view = new DataView(names.buffer);
+    const count = this.#view.getUint32(layouts.StreamPage.count, true);
+    const streams: StreamName[] = [];
+    for (let start = 0; start < count * size; start += size) {
+      streams.push({
+        stream: view.getUint32(start + at.stream, true),
+        topic: topicId(idOfBytes(view, start + at.topic_id)),
+        partition: partitionIndex(view.getUint32(start + at.partition, true)),
+      });
+    }
+    return { streams, next: this.#view.getUint32(layouts.StreamPage.next, true) };
+  }
+
+  /** Bytes of the frames that hold its live batches, as of the last look of retention. */
+  streamBytes(stream: number): number {
+    const status = this.#library.pyralog_stream_entry(this.handle, u32(stream), this.#out);
+    this.#must(status, "a known stream is described");
+    return this.#view.getFloat64(layouts.StreamEntry.bytes, true);
   }
 
   configureStream(stream: number, retentionMs: number, retentionBytes: number): void {

@@ -124,7 +124,7 @@ describe("broker: produce", () => {
     const { partitions, image } = node.node.broker;
     const slot = image.topicByName("t")?.slotOf(0);
     if (slot === undefined) throw new Error("the topic has a partition");
-    partitions.assign(slot, Number.MAX_SAFE_INTEGER - 1, 0, 0);
+    partitions.assign(slot, Number.MAX_SAFE_INTEGER - 1, 0);
     expect(produced(node, batchOf(["b"]))?.errorCode).toBe(ErrorCode.INVALID_RECORD);
   });
 

@@ -65,6 +65,8 @@ export class MemoryDisk {
   readonly #views: Uint8Array[] = [];
   #tail = 0;
   durable = 0;
+  /** Has no room to forget what was deleted. */
+  full = false;
   readonly ringBytes: number;
   /** Headers that were read, by their first offsets. */
   readonly headersRead: number[] = [];
@@ -132,7 +134,6 @@ export class MemoryDisk {
       logStart: offset(stream.logStart),
       end: offset(Math.max(last?.end ?? 0, stream.logStart)),
       epoch: last?.epoch ?? -1,
-      bytes: stream.batches.reduce((sum, batch) => sum + batch.bytes.byteLength, 0),
       maxTimestamp: Math.max(-1, ...stream.batches.map((batch) => batch.maxTimestamp)),
     };
   }
@@ -283,7 +284,22 @@ export class MemoryDisk {
   remove(slot: Slot): void {
     const stream = this.#bound.get(slot);
     this.#bound.delete(slot);
+    if (this.full) return;
     for (const [key, each] of this.#streams) if (each === stream) this.#streams.delete(key);
+  }
+
+  /** Everything at once, where a real disk takes many steps. */
+  sweep(owns: (key: string) => boolean): void {
+    if (this.full) return;
+    for (const key of this.#streams.keys()) if (!owns(key)) this.#streams.delete(key);
+  }
+
+  get keys(): readonly string[] {
+    return [...this.#streams.keys()];
+  }
+
+  bytesOf(slot: Slot): number {
+    return this.#streamOf(slot).batches.reduce((sum, batch) => sum + batch.bytes.byteLength, 0);
   }
 
   #streamOf(slot: Slot): Stream {

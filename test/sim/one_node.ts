@@ -10,9 +10,11 @@ import {
   offset,
   type Offset,
   type PartitionIndex,
+  partitionIndex,
   type Slot,
   type Ticket,
   type TopicId,
+  topicId,
 } from "../../src/core/base/ids.ts";
 import type {
   Call,
@@ -301,6 +303,15 @@ export class OneNode implements Effects {
   }
   remove(slot: Slot): void {
     this.disk.remove(slot);
+  }
+  sweep(owns: (topic: TopicId, partition: PartitionIndex) => boolean): void {
+    this.disk.sweep((key) => {
+      const [topic = "", partition = ""] = key.split("/");
+      return owns(topicId(topic), partitionIndex(Number(partition)));
+    });
+  }
+  bytesOf(slot: Slot): number {
+    return this.disk.bytesOf(slot);
   }
   propose(request: number, command: Command): void {
     this.control.step({ kind: "propose", request, command }, this.#controlEffects);

@@ -74,7 +74,6 @@ export interface OpenedPartition {
   readonly end: Offset;
   /** Highest epoch among the stored frames; -1 when there are none. */
   readonly epoch: number;
-  readonly bytes: number;
   readonly maxTimestamp: number;
 }
 
@@ -173,6 +172,14 @@ export interface Effects {
   retain(slot: Slot, retentionMs: number, retentionBytes: number): void;
   /** The topic is gone: the partition's bytes are dead and the slot is never used again. */
   remove(slot: Slot): void;
+  /**
+   * One bounded step through the partitions that the disk holds: those that nobody owns are
+   * deleted. What `remove` could not delete goes here (a full disk, a partition that was not open),
+   * and what a process left that ended between the commit of a deletion and the deletion.
+   */
+  sweep(owns: (topic: TopicId, partition: PartitionIndex) => boolean): void;
+  /** Bytes that the disk keeps of an opened partition; they follow a trim with a delay. */
+  bytesOf(slot: Slot): number;
   /** Hands a command to the control thread; answered by `proposed`. */
   propose(request: number, command: Command): void;
   reply(call: Call, response: unknown): void;

@@ -1,5 +1,5 @@
 // DescribeLogDirs (35), v1-5. A node has one directory, and no partition has a file in it: the
-// sizes come from what the log's index counts for each. A partition that was not opened since the
+// sizes are the live bytes that the log counts for each. A partition that was not opened since the
 // start counts 0. A partition that is named twice is told once, as in Kafka.
 
 import type {
@@ -50,7 +50,7 @@ function describe(broker: Broker, topic: Topic, partitions: Iterable<number>): T
     const partitionIndex = broker.image.slotPartition(slot);
     answers.push({
       partitionIndex,
-      partitionSize: broker.partitions.bytesOf(slot),
+      partitionSize: broker.partitions.isOpen(slot) ? broker.effects.bytesOf(slot) : 0,
       offsetLag: 0,
       isFutureKey: false,
     });

@@ -232,7 +232,7 @@ export class Broker {
   ): Offset {
     assert(this.hasCredit(batch.byteLength), "an append stays within the credit");
     const partitions = this.partitions;
-    const base = partitions.assign(slot, count, batch.byteLength, maxTimestamp);
+    const base = partitions.assign(slot, count, maxTimestamp);
     this.#credit -= batch.byteLength + frameOverheadBytes;
     this.appendedBytes += batch.byteLength + frameOverheadBytes;
     const ticket = this.effects.append(
@@ -330,15 +330,18 @@ export class Broker {
         wall - this.image.configs.brokerNumber("producer.id.expiration.ms"),
       );
     }
+    // Until this life of the node is registered the metadata names the epochs of the life before,
+    // and topics that may be gone or still to come.
+    if (this.image.nodeOf(this.settings.nodeId)?.starts !== this.settings.starts) return;
     this.#openSome();
+    this.effects.sweep(this.#owns);
   }
 
-  /**
-   * Opens a few partitions in the background. Not before this life of the node is registered: until
-   * then the metadata names the epochs of the life before.
-   */
+  readonly #owns = (topic: TopicId, partition: PartitionIndex): boolean =>
+    this.image.topicById(topic)?.slotOf(partition) !== undefined;
+
+  /** Opens a few partitions in the background. */
   #openSome(): void {
-    if (this.image.nodeOf(this.settings.nodeId)?.starts !== this.settings.starts) return;
     for (let i = 0; i < opensPerTick; i += 1) {
       const next = this.partitions.nextClosed(this.#openCursor, this.image.slotCount);
       if (next < 0) break;
@@ -380,7 +383,7 @@ export class Broker {
     }
     const logStart = offset(Math.max(found.logStart, this.image.logStartOf(slot)));
     const end = offset(Math.max(found.end, logStart));
-    this.partitions.recovered(slot, logStart, end, found.bytes, found.maxTimestamp);
+    this.partitions.recovered(slot, logStart, end, found.maxTimestamp);
     if (logStart > found.logStart) this.effects.trim(slot, logStart);
     this.effects.retain(slot, topic.retentionMs, topic.retentionBytes);
     this.#openEpoch(slot);
@@ -461,7 +464,7 @@ export class Broker {
         return;
       case "trimmed":
         if (!this.partitions.isOpen(change.slot)) return;
-        if (this.partitions.trimmed(change.slot, change.offset, -1))
+        if (this.partitions.trimmed(change.slot, change.offset))
           this.effects.trim(change.slot, change.offset);
         return;
     }

@@ -14,7 +14,7 @@ import {
 
 function openAt(partitions: Partitions, at: number, logStart: number, end: number): void {
   partitions.opening(slot(at));
-  partitions.recovered(slot(at), offset(logStart), offset(end), 0, -1);
+  partitions.recovered(slot(at), offset(logStart), offset(end), -1);
   partitions.opened(slot(at), leaderEpoch(1));
 }
 
@@ -23,8 +23,8 @@ describe("replication: partitions", () => {
     const partitions = new Partitions();
     openAt(partitions, 3, 5, 10);
     expect(partitions.highWatermarkOf(slot(3))).toBe(offset(10));
-    expect(partitions.assign(slot(3), 4, 100, 7)).toBe(offset(10));
-    expect(partitions.assign(slot(3), 1, 50, 6)).toBe(offset(14));
+    expect(partitions.assign(slot(3), 4, 7)).toBe(offset(10));
+    expect(partitions.assign(slot(3), 1, 6)).toBe(offset(14));
     expect(partitions.committed(slot(3), 14)).toBe(true);
     expect(partitions.committed(slot(3), 12)).toBe(false);
     expect(partitions.highWatermarkOf(slot(3))).toBe(offset(14));
@@ -35,11 +35,11 @@ describe("replication: partitions", () => {
   test("nothing is handed out before the epoch is open", () => {
     const partitions = new Partitions();
     partitions.opening(slot(0));
-    expect(() => partitions.assign(slot(0), 1, 1, 0)).toThrow(AssertionError);
-    partitions.recovered(slot(0), offset(0), offset(3), 0, -1);
-    expect(() => partitions.assign(slot(0), 1, 1, 0)).toThrow(AssertionError);
+    expect(() => partitions.assign(slot(0), 1, 0)).toThrow(AssertionError);
+    partitions.recovered(slot(0), offset(0), offset(3), -1);
+    expect(() => partitions.assign(slot(0), 1, 0)).toThrow(AssertionError);
     partitions.opened(slot(0), leaderEpoch(2));
-    expect(partitions.assign(slot(0), 1, 1, 0)).toBe(offset(3));
+    expect(partitions.assign(slot(0), 1, 0)).toBe(offset(3));
   });
 
   test("a failed open may be tried again, a removed partition stays removed", () => {
@@ -55,11 +55,11 @@ describe("replication: partitions", () => {
   test("a trim raises the log start once and never lowers it", () => {
     const partitions = new Partitions();
     openAt(partitions, 0, 0, 9);
-    expect(partitions.trimmed(slot(0), offset(4), -1)).toBe(true);
-    expect(partitions.trimmed(slot(0), offset(4), -1)).toBe(false);
-    expect(partitions.trimmed(slot(0), offset(2), -1)).toBe(false);
+    expect(partitions.trimmed(slot(0), offset(4))).toBe(true);
+    expect(partitions.trimmed(slot(0), offset(4))).toBe(false);
+    expect(partitions.trimmed(slot(0), offset(2))).toBe(false);
     expect(partitions.logStartOf(slot(0))).toBe(offset(4));
-    expect(() => partitions.trimmed(slot(0), offset(10), -1)).toThrow(AssertionError);
+    expect(() => partitions.trimmed(slot(0), offset(10))).toThrow(AssertionError);
   });
 });
 

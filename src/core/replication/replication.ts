@@ -26,7 +26,6 @@ export class Partitions {
   #logStart = new Float64Array(slotsAtStart);
   #end = new Float64Array(slotsAtStart);
   #highWatermark = new Float64Array(slotsAtStart);
-  #bytes = new Float64Array(slotsAtStart);
   #maxTimestamp = new Float64Array(slotsAtStart);
   /** 1: all idempotent producers of the partition are in its table. */
   #producersKnown = new Uint8Array(slotsAtStart);
@@ -48,9 +47,6 @@ export class Partitions {
   }
   highWatermarkOf(slot: Slot): Offset {
     return offset(this.#highWatermark[slot] ?? 0);
-  }
-  bytesOf(slot: Slot): number {
-    return this.#bytes[slot] ?? 0;
   }
   /** Highest record timestamp that was appended or found at open; -1 when there is none. */
   maxTimestampOf(slot: Slot): number {
@@ -79,14 +75,13 @@ export class Partitions {
    * What recovery found. Everything that a store reports has been synced, and the row has one
    * member, so all of it is committed: the high watermark is the end.
    */
-  recovered(slot: Slot, logStart: Offset, end: Offset, bytes: number, maxTimestamp: number): void {
+  recovered(slot: Slot, logStart: Offset, end: Offset, maxTimestamp: number): void {
     assert(this.#state[slot] === PartitionState.opening, "recovery answers an opening partition");
     assert(logStart <= end, "log start is not behind the end");
     this.#state[slot] = PartitionState.sealing;
     this.#logStart[slot] = logStart;
     this.#end[slot] = end;
     this.#highWatermark[slot] = end;
-    this.#bytes[slot] = bytes;
     this.#maxTimestamp[slot] = maxTimestamp;
     // Where no batch ever was, no producer was.
     this.#producersKnown[slot] = end === 0 ? 1 : 0;
@@ -101,7 +96,7 @@ export class Partitions {
   }
 
   /** Hands out `count` offsets; returns the first. */
-  assign(slot: Slot, count: number, bytes: number, maxTimestamp: number): Offset {
+  assign(slot: Slot, count: number, maxTimestamp: number): Offset {
     assert(
       this.#state[slot] === PartitionState.open,
       "offsets are handed out by an open partition",
@@ -109,7 +104,6 @@ export class Partitions {
     assert(count > 0, "a batch has records");
     const base = offset(this.#end[slot] ?? 0);
     this.#end[slot] = offset(base + count);
-    this.#bytes[slot] = (this.#bytes[slot] ?? 0) + bytes;
     if (maxTimestamp > (this.#maxTimestamp[slot] ?? -1)) this.#maxTimestamp[slot] = maxTimestamp;
     return base;
   }
@@ -123,14 +117,13 @@ export class Partitions {
   }
 
   /** Raises the log start; a lower one is ignored, because trims may arrive twice. */
-  trimmed(slot: Slot, logStart: Offset, bytesLeft: number): boolean {
+  trimmed(slot: Slot, logStart: Offset): boolean {
     if (logStart <= (this.#logStart[slot] ?? 0)) return false;
     assert(
       logStart <= (this.#highWatermark[slot] ?? 0),
       "a trim stays at or below the high watermark",
     );
     this.#logStart[slot] = logStart;
-    if (bytesLeft >= 0) this.#bytes[slot] = bytesLeft;
     return true;
   }
 
@@ -191,7 +184,6 @@ export class Partitions {
     this.#logStart = widened(this.#logStart, new Float64Array(capacity));
     this.#end = widened(this.#end, new Float64Array(capacity));
     this.#highWatermark = widened(this.#highWatermark, new Float64Array(capacity));
-    this.#bytes = widened(this.#bytes, new Float64Array(capacity));
     this.#maxTimestamp = widened(this.#maxTimestamp, new Float64Array(capacity));
     this.#producersKnown = widened(this.#producersKnown, new Uint8Array(capacity));
   }

@@ -33,6 +33,7 @@ beforeAll(() => {
   disk = new Disk(directory.log);
   disk.attach({
     input: (input) => inputs.push(input),
+    space: () => {},
     progressed: () => progressed(),
     failed: (number) => {
       throw new Error(`the disk failed: ${number}`);

@@ -25,6 +25,7 @@ import { openBatch } from "./open_batch.ts";
 
 const noBytes = new Uint8Array(0);
 const streamNone = 0xffffffff;
+const firstStream = 1;
 /** First size of the buffer that reads from the ring are copied into. */
 const readBufferBytes = 2 * 1024 * 1024;
 
@@ -52,6 +53,8 @@ interface Queued {
 
 export interface DiskSink {
   input(input: Input): void;
+  /** The disk is full, or takes writes again. */
+  space(takesWrites: boolean): void;
   /** The disk has made progress and everything was fed in. */
   progressed(): void;
   /** A sync or write failed: nothing more may be acknowledged by this process. */
@@ -67,8 +70,10 @@ export class Disk {
   readonly #slots = new Map<number, Slot>();
   readonly #pending = new Map<number, Pending>();
   #queued: Queued[] = [];
-  /** Streams of deleted topics that the disk had no room to forget; as many as it has at most. */
-  #undeleted: number[] = [];
+  /** Where the sweep stands; 0: none is under way. */
+  #sweepFrom = 0;
+  /** There may be streams that nobody owns: always after a start. */
+  #unswept = true;
   #nextRequest = 1;
   #buffer = new Uint8Array(readBufferBytes);
   #takesWrites = true;
@@ -96,6 +101,7 @@ export class Disk {
       if (takesWrites !== this.#takesWrites) {
         this.#takesWrites = takesWrites;
         sink.input({ kind: "disk-state", takesWrites });
+        sink.space(takesWrites);
       }
       sink.input({
         kind: "appended",
@@ -106,9 +112,6 @@ export class Disk {
       for (const completion of progress.completions) this.#complete(completion, sink);
     }
     this.#retryQueued();
-    if (this.#undeleted.length > 0) {
-      this.#undeleted = this.#undeleted.filter((stream) => !this.#store.deleteStream(stream));
-    }
     sink.progressed();
   }
 
@@ -123,7 +126,7 @@ export class Disk {
       return;
     }
     this.#bind(slot, entry.stream);
-    const { epoch, bytes, maxTimestamp } = entry;
+    const { epoch, maxTimestamp } = entry;
     this.#input({
       kind: "opened",
       slot,
@@ -131,7 +134,6 @@ export class Disk {
         logStart: offset(entry.logStart),
         end: offset(entry.end),
         epoch,
-        bytes,
         maxTimestamp,
       },
     });
@@ -230,10 +232,30 @@ export class Disk {
 
   remove(slot: Slot): void {
     const stream = this.#streams[slot] ?? streamNone;
-    if (stream === streamNone) return;
-    if (!this.#store.deleteStream(stream)) this.#undeleted.push(stream);
-    this.#slots.delete(stream);
-    this.#streams[slot] = streamNone;
+    if (stream !== streamNone) {
+      this.#slots.delete(stream);
+      this.#streams[slot] = streamNone;
+      if (this.#store.deleteStream(stream)) return;
+    }
+    this.#unswept = true;
+  }
+
+  sweep(owns: (topic: TopicId, partition: PartitionIndex) => boolean): void {
+    if (this.#sweepFrom === 0) {
+      if (!this.#unswept) return;
+      this.#unswept = false;
+      this.#sweepFrom = firstStream;
+    }
+    const page = this.#store.listStreams(this.#sweepFrom);
+    for (const { stream, topic, partition } of page.streams) {
+      // A full disk has no room for it now: the same page again.
+      if (!owns(topic, partition) && !this.#store.deleteStream(stream)) return;
+    }
+    this.#sweepFrom = page.next;
+  }
+
+  bytesOf(slot: Slot): number {
+    return this.#store.streamBytes(this.#streamOf(slot));
   }
 
   #readRing(part: ReadPart, bytesMax: number, first: boolean, filled: number): ReadAnswer {
