@@ -1,7 +1,7 @@
-// Power cuts and kills as whole runs, with the settings that make them bite: small segments, so
-// that rounds cross them, and an Apache Kafka that syncs as this product does.
+// Power cuts, kills and full disks as whole runs, with the settings that make them bite: small
+// segments, so that rounds cross them, and an Apache Kafka that syncs as this product does.
 
-import { Kills, PowerCuts } from "./grounds.ts";
+import { FullDisks, type FullFigures, Kills, PowerCuts } from "./grounds.ts";
 import { runRounds, type Summary } from "./rounds.ts";
 import { needRoot, type Drop, type FileSystem } from "./volume.ts";
 
@@ -55,4 +55,18 @@ export function kills(rounds: number, seed: number): Promise<Summary> {
     ground: () => new Kills(),
     server: { kafka, node },
   });
+}
+
+/** Apache Kafka ends when its disk is full, so this is a promise of this product only. */
+export async function full(rounds: number, seed: number): Promise<Summary & FullFigures> {
+  needRoot();
+  const figures: FullFigures = { refusedBatches: 0, fullStarts: 0, recoveryMsMax: 0 };
+  const summary = await runRounds({
+    name: "full",
+    rounds,
+    seed,
+    ground: () => new FullDisks(figures),
+    server: { kafka, node },
+  });
+  return { ...summary, ...figures };
 }

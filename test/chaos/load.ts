@@ -32,6 +32,8 @@ const fetchWaitMs = 5;
 const commitEvery = 2;
 const trimEvery = 29;
 
+/** OUT_OF_ORDER_SEQUENCE_NUMBER: also for what came behind a batch that has to be sent again. */
+const outOfOrder = 45;
 /** Codes that say for certain that the batch is not in the log. Every other one leaves it open. */
 const refusals: ReadonlySet<number> = new Set([
   code.corruptMessage,
@@ -41,7 +43,7 @@ const refusals: ReadonlySet<number> = new Set([
   21, // INVALID_REQUIRED_ACKS
   29, // TOPIC_AUTHORIZATION_FAILED
   32, // INVALID_TIMESTAMP
-  45, // OUT_OF_ORDER_SEQUENCE_NUMBER
+  outOfOrder,
   47, // INVALID_PRODUCER_EPOCH
   48, // INVALID_TXN_STATE
   code.invalidRecord,
@@ -100,6 +102,10 @@ export class Load {
   #failure: Error | undefined;
   ackedBytes = 0;
   ackedRecords = 0;
+  /** Loops that write. One ends when its connection does. */
+  writers = 0;
+  /** Batches by the code that refused them and left their sender to try again. */
+  readonly troubles = new Map<number, number>();
 
   private constructor(workload: Workload, random: Random, connections: Connection[]) {
     this.#workload = workload;
@@ -172,6 +178,7 @@ export class Load {
         )
       : [];
     const inFlight = new Set<Promise<void>>();
+    this.writers += 1;
     while (this.#going(connection)) {
       if (inFlight.size >= inFlightMax) {
         await Promise.race(inFlight);
@@ -184,6 +191,7 @@ export class Load {
       );
       inFlight.add(sent);
     }
+    this.writers -= 1;
     await Promise.all(inFlight);
   }
 
@@ -228,11 +236,14 @@ export class Load {
         partition.acknowledged(batch, answer.baseOffset);
         this.ackedBytes += bytes.length;
         this.ackedRecords += batch.count;
+      } else if (answer.error === outOfOrder && this.troubles.size > 0) {
+        connection.close();
       } else if (refusals.has(answer.error)) {
         partition.refusedForGood(batch, `error ${answer.error}`);
         connection.close();
       } else {
-        // The server is in trouble (a failing disk, shutting down); what is sent later must not
+        this.troubles.set(answer.error, (this.troubles.get(answer.error) ?? 0) + 1);
+        // The server is in trouble (a failing or full disk, shutting down); what is sent later must not
         // overtake what may have to be sent again.
         connection.close();
       }

@@ -21,10 +21,12 @@ import { Random } from "./payload.ts";
 /** Where the server's data lies, and what befalls it there. */
 export interface Ground {
   readonly dataDir: string;
-  /** Takes the server down under load. Afterwards it is not running and can be started again. */
+  /** Befalls the server under load. Afterwards it is running still, or can be started again. */
   strike(server: Server, load: Load, random: Random): Promise<void>;
-  /** The same to a server that is starting. */
+  /** Takes a server down that is starting. */
   strikeStart(server: Server, random: Random): Promise<void>;
+  /** What ends the disaster where a start does not: writes are taken again when it returns. */
+  mend?(server: Server): Promise<void>;
   /** Not enough room for another round. */
   worn(): boolean;
   dispose(): void;
@@ -249,15 +251,18 @@ async function runRound(site: Site, random: Random, tally: Tally): Promise<void>
   tally.acked += load.ackedRecords;
   tally.ackedBytes += load.ackedBytes;
   tally.unknown += workload.partitions.reduce((sum, each) => sum + each.unknown, 0);
-  if (random.chance(startStrikePercent)) {
+  if (!server.running && random.chance(startStrikePercent)) {
     tally.strikesAtStart += 1;
     await server.launch();
     await ground.strikeStart(server, random);
   }
-  const start = performance.now();
-  await server.start();
-  tally.restartMs.push(performance.now() - start);
+  if (!server.running) {
+    const start = performance.now();
+    await server.start();
+    tally.restartMs.push(performance.now() - start);
+  }
   tally.checked += await judge(server.address, workload);
+  await ground.mend?.(server);
 }
 
 function commitsOf(workload: Workload): number {
@@ -277,7 +282,7 @@ export async function runRounds(options: RoundOptions): Promise<Summary> {
       await runRound(site, random, tally);
       console.error(
         `${options.name} ${round}/${options.rounds}: ${tally.acked - ackedBefore} acknowledged, ` +
-          `restart ${tally.restartMs.at(-1)?.toFixed(0)} ms, ${verdict.clean ? "clean" : "FAULTS"}`,
+          `restart ${tally.restartMs.at(-1)?.toFixed(0) ?? "-"} ms, ${verdict.clean ? "clean" : "FAULTS"}`,
       );
       if (site.ground.worn() && round < options.rounds) {
         tally.commitsAcked += commitsOf(site.workload);

@@ -1,8 +1,16 @@
-// A file system on a loop image that can lose its power: the shutdown ioctl of ext4 and XFS drops
-// what was not written to the device and refuses everything afterwards, as a cut does.
+// A file system on a loop image that can lose its power or its room. The shutdown ioctl of ext4 and
+// XFS drops what was not written to the device and refuses everything afterwards, as a cut does.
 
 import { dlopen, ptr } from "bun:ffi";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statfsSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { needTool, run } from "../../bench/tools.ts";
@@ -29,10 +37,10 @@ process.on("exit", () => {
   for (const volume of mounted) volume.abandon();
 });
 
-/** Power cuts need loop mounts and an ioctl that only root may do. */
+/** Loop mounts and the ioctl are for root only. */
 export function needRoot(): void {
   if (process.getuid?.() !== 0) {
-    throw new Error("power cuts need root: they mount loop images and shut file systems down");
+    throw new Error("disasters of the disk need root: they mount loop images");
   }
 }
 
@@ -82,6 +90,28 @@ export class Volume {
     closeSync(descriptor);
     library.close();
     if (result !== 0) throw new Error(`${this.fileSystem} refused to shut down (needs root)`);
+  }
+
+  /** Takes every block that is free, reserved ones included, in a file of our own. */
+  fill(): void {
+    const library = dlopen("libc.so.6", {
+      fallocate: { args: ["i32", "i32", "i64", "i64"], returns: "i32" },
+    });
+    const ballast = openSync(this.#ballast, "a");
+    let size = fstatSync(ballast).size;
+    for (let step = 64 * 2 ** 20; step >= 1024; step /= 2) {
+      while (library.symbols.fallocate(ballast, 0, size, step) === 0) size += step;
+    }
+    closeSync(ballast);
+    library.close();
+  }
+
+  free(): void {
+    rmSync(this.#ballast);
+  }
+
+  get #ballast(): string {
+    return join(this.path, "ballast");
   }
 
   /** Used part of the space, 0 to 1. */
