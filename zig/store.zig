@@ -1,7 +1,7 @@
 //! One log of segments shared by all streams: state, life and progress of a store. Its parts:
 //! append.zig puts frames into the staging ring, tail.zig reads them there, writer.zig writes and
 //! syncs groups, reader.zig serves requests from files, settler.zig prepares, seals, checkpoints
-//! and recycles, recovery.zig finds the state again.
+//! and recycles, inventory.zig and recovery.zig find the state again.
 //!
 //! Threads and what they share:
 //! * `lock` guards streams, cuts, directories, segments, requests and completions. It is never
@@ -104,6 +104,7 @@ pub fn StoreType(comptime IO: type) type {
         pub const Survey = @import("survey.zig").SurveyType(Store);
         pub const Fill = @import("fill.zig").FillType(Store);
         pub const Reserve = @import("reserve.zig").ReserveType(IO);
+        pub const Inventory = @import("inventory.zig").InventoryType(Store);
         pub const Recovery = @import("recovery.zig").RecoveryType(Store);
         pub const Files = @import("files.zig").FilesType(Store);
         pub const Sealed = @import("sealed.zig").SealedType(Store);
