@@ -100,7 +100,7 @@ export const suites: readonly Suite[] = [
     limitMinutes: 20,
   }),
   suite("e2e", "the executable as a user runs it", "tests", below("test/e2e"), native),
-  suite("chaos", "power cuts and kills", "tests", below("test/chaos"), {
+  suite("chaos", "power cuts, kills and full disks", "tests", below("test/chaos"), {
     ...native,
     limitMinutes: 15,
   }),

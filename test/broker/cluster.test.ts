@@ -119,7 +119,7 @@ describe("broker: the cluster, topic partitions and directories", () => {
   });
 
   for (const version of versionsOf("DescribeLogDirs")) {
-    test(`one directory with the bytes of every partition (v${version})`, () => {
+    test(`one directory with the live bytes of every partition (v${version})`, () => {
       const node = withTopics({ "log.dirs": "/data" });
       produce(node, "t", 1, 3);
       const of = (topics: unknown) =>
@@ -136,6 +136,11 @@ describe("broker: the cluster, topic partitions and directories", () => {
         ]),
       ).toMatchObject([{ topics: [{ name: "t", partitions: [{ partitionIndex: 1 }] }] }]);
       expect(of([])).toMatchObject([{ topics: [] }]);
+      const partitions = [{ partitionIndex: 1, offset: -1 }];
+      ask(node, "DeleteRecords", 2, { topics: [{ name: "t", partitions }], timeoutMs: 1000 });
+      expect(of([{ topic: "t", partitions: [1] }])).toMatchObject([
+        { topics: [{ partitions: [{ partitionSize: 0 }] }] },
+      ]);
     });
   }
 });

@@ -1,9 +1,9 @@
-// A few rounds of every disaster. The long runs are `bun run powercut` and
-// `bun test/chaos/kill9.ts`.
+// A few rounds of every disaster. The long runs are `bun run powercut`, `bun test/chaos/kill9.ts`
+// and `bun test/chaos/full.ts`.
 
 import { expect, test } from "bun:test";
 import { testsKafka } from "../harness/server.ts";
-import { kills, powercut, powercutUnsynced } from "./disasters.ts";
+import { full, kills, powercut, powercutUnsynced } from "./disasters.ts";
 import { noFaults } from "./history.ts";
 
 const rounds = 3;
@@ -35,6 +35,22 @@ test(
   },
   testMsMax,
 );
+
+// Apache Kafka ends when its disk is full: there is nothing to compare with.
+if (!testsKafka) {
+  test(
+    "chaos: a full disk ends nothing, loses nothing, and takes writes again when there is room",
+    async () => {
+      const summary = await full(rounds, seed);
+      expect(summary.words).toEqual([]);
+      expect(summary).toMatchObject(noFaults());
+      expect(summary.acked).toBeGreaterThan(0);
+      expect(summary.refusedBatches).toBeGreaterThan(0);
+      expect(summary.fullStarts).toBeGreaterThan(0);
+    },
+    testMsMax,
+  );
+}
 
 test(
   "chaos: power cuts do lose what was acknowledged before it was synced (control)",

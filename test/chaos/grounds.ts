@@ -103,7 +103,10 @@ export interface FullFigures {
   recoveryMsMax: number;
 }
 
-/** Somebody else's file takes the last block under load, and goes again later. */
+/**
+ * Somebody else's file takes the last block under load, and goes again later. Every second time the
+ * server is killed meanwhile.
+ */
 export class FullDisks implements Ground {
   readonly #volume = new Volume("ext4");
   readonly #figures: FullFigures;
@@ -114,7 +117,7 @@ export class FullDisks implements Ground {
     this.#figures = figures;
   }
 
-  async strike(server: Server, load: Load, random: Random): Promise<void> {
+  async strike(server: Server, load: Load): Promise<void> {
     const connection = await Connection.open(server.address);
     const made = await createTopic(connection, this.#victim, { partitions: 3 });
     if (made.error !== code.none) throw new Error(`CreateTopics: ${made.error} ${made.message}`);
@@ -136,7 +139,7 @@ export class FullDisks implements Ground {
     connection.close();
     this.#volume.fill();
     this.#strikes += 1;
-    if (random.chance(50)) return;
+    if (this.#strikes % 2 === 1) return;
     this.#figures.fullStarts += 1;
     await server.kill9();
   }
