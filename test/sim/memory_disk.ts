@@ -299,7 +299,9 @@ export class MemoryDisk {
   }
 
   bytesOf(slot: Slot): number {
-    return this.#streamOf(slot).batches.reduce((sum, batch) => sum + batch.bytes.byteLength, 0);
+    const { batches, logStart } = this.#streamOf(slot);
+    const live = batches.filter((batch) => batch.end > logStart);
+    return live.reduce((sum, batch) => sum + batch.bytes.byteLength, 0);
   }
 
   #streamOf(slot: Slot): Stream {
