@@ -106,7 +106,7 @@ export class ProducerStates {
     if (table === null) {
       // All batches that are stored say what a sidecar would say of them.
       if (status !== "absent") this.#broker.effects.log("warn", "sidecar-unreadable", { slot });
-      load.table.bytesSince = this.#broker.partitions.bytesOf(slot);
+      load.table.bytesSince = this.#broker.effects.bytesOf(slot);
       load.next = this.#broker.partitions.logStartOf(slot);
     } else {
       load.table = table;
