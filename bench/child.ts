@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const living = new Set<Child>();
+const running = new Set<Bun.Subprocess>();
 const scratchDirs = new Set<string>();
 
 export interface ChildOptions {
@@ -74,8 +75,33 @@ export class Child {
   }
 }
 
+/** Runs to the end beside everything else; its output is what it printed on stdout. */
+export async function output(
+  command: readonly string[],
+  options: { readonly timeoutMs?: number; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<string> {
+  const child = Bun.spawn([...command], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, ...options.env },
+    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+  });
+  running.add(child);
+  const [text, words, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  running.delete(child);
+  if (code === 0) return text;
+  const said = `${text}${words}`.slice(-4000);
+  throw new Error(`${command.join(" ")}\nended with ${code}:\n${said}`);
+}
+
 process.on("exit", () => {
   for (const child of living) child.kill("SIGKILL");
+  for (const child of running) child.kill("SIGKILL");
   for (const folder of scratchDirs) rmSync(folder, { recursive: true, force: true });
 });
 

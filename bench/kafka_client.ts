@@ -4,6 +4,7 @@
 
 const apiKey = {
   produce: 0,
+  fetch: 1,
   listOffsets: 2,
   metadata: 3,
   apiVersions: 18,
@@ -13,6 +14,10 @@ const apiKey = {
 
 const noError = 0;
 const topicExists = 36;
+const partitionsPerRequest = 500;
+const fetchBytesMax = 16 * 2 ** 20;
+const fetchPartitionBytesMax = 2 ** 20;
+const batchHeaderBytes = 61;
 export const latestTimestamp = -1;
 export const earliestTimestamp = -2;
 
@@ -107,6 +112,13 @@ export class BodyReader {
     if (size < 0) return null;
     this.#position += size;
     return this.#buffer.toString("utf8", this.#position - size, this.#position);
+  }
+
+  /** Empty for null. The bytes stay valid: the answer's buffer is used once. */
+  bytes(): Buffer {
+    const size = Math.max(0, this.int32());
+    this.#position += size;
+    return this.#buffer.subarray(this.#position - size, this.#position);
   }
 
   /** Reads a count and calls `each` that often. */
@@ -289,8 +301,29 @@ export class KafkaClient {
     partition: number,
     batch: Uint8Array,
   ): Promise<{ errorCode: number; baseOffset: number }> {
+    const [result] = await this.#produce(topic, [partition], batch);
+    if (result === undefined) throw new Error("Produce answered without a partition");
+    return result;
+  }
+
+  /** The same batch to each partition 0..partitions-1, some hundred in a request. */
+  async produceEach(topic: string, partitions: number, batch: Uint8Array): Promise<void> {
+    for (const part of chunks(partitions)) {
+      const failed = (await this.#produce(topic, part, batch)).find(
+        ({ errorCode }) => errorCode !== noError,
+      );
+      if (failed !== undefined) throw new Error(`Produce answered error ${failed.errorCode}`);
+    }
+  }
+
+  async #produce(
+    topic: string,
+    partitions: readonly number[],
+    batch: Uint8Array,
+  ): Promise<{ errorCode: number; baseOffset: number }[]> {
     const body = new BodyWriter().string(null).int16(-1).int32(30_000);
-    body.int32(1).string(topic).int32(1).int32(partition).bytes(batch);
+    body.int32(1).string(topic).int32(partitions.length);
+    for (const partition of partitions) body.int32(partition).bytes(batch);
     const answer = await this.request(apiKey.produce, 7, body.done());
     const [found] = answer.array(() => {
       answer.string();
@@ -303,9 +336,62 @@ export class KafkaClient {
         return { errorCode, baseOffset };
       });
     });
-    const [result] = found ?? [];
-    if (result === undefined) throw new Error("Produce answered without a partition");
-    return result;
+    return found ?? [];
+  }
+
+  /**
+   * Batches of each partition 0..partitions-1 from its start to its end, as many as it has. Fails on a
+   * partition that does not answer up to its high watermark.
+   */
+  async countBatches(topic: string, partitions: number): Promise<number> {
+    let total = 0;
+    for (const part of chunks(partitions)) {
+      let open = part.map((partition) => ({ partition, offset: 0 }));
+      while (open.length > 0) {
+        const fetched = await this.#fetch(topic, open);
+        const progressed = open.flatMap(({ partition, offset }) => {
+          const found = fetched.get(partition);
+          if (found === undefined) return [];
+          const { batches, nextOffset } = batchesIn(found.records, offset);
+          total += batches;
+          return nextOffset < found.end ? [{ partition, offset: nextOffset }] : [];
+        });
+        const moved = progressed.some(({ offset }, index) => offset > (open[index]?.offset ?? 0));
+        if (!moved && progressed.length === open.length) {
+          throw new Error(`Fetch of ${topic} brings nothing of ${open.length} partitions`);
+        }
+        open = progressed;
+      }
+    }
+    return total;
+  }
+
+  /** Fetch v4: what one request brings of each partition, and where the partition ends. */
+  async #fetch(
+    topic: string,
+    wants: readonly { readonly partition: number; readonly offset: number }[],
+  ): Promise<ReadonlyMap<number, { readonly records: Buffer; readonly end: number }>> {
+    const body = new BodyWriter().int32(-1).int32(1000).int32(1).int32(fetchBytesMax).int8(0);
+    body.int32(1).string(topic).int32(wants.length);
+    for (const { partition, offset } of wants) {
+      body.int32(partition).int64(offset).int32(fetchPartitionBytesMax);
+    }
+    const answer = await this.request(apiKey.fetch, 4, body.done());
+    answer.int32(); // throttle time
+    const found = new Map<number, { records: Buffer; end: number }>();
+    answer.array(() => {
+      answer.string();
+      answer.array(() => {
+        const partition = answer.int32();
+        const errorCode = answer.int16();
+        if (errorCode !== noError) throw new Error(`Fetch ${topic} answered error ${errorCode}`);
+        const end = answer.int64();
+        answer.int64(); // last stable offset
+        answer.array(() => [answer.int64(), answer.int64()]); // aborted transactions
+        found.set(partition, { records: answer.bytes(), end });
+      });
+    });
+    return found;
   }
 
   /** Offset of each partition 0..partitions-1 at `timestamp`. */
@@ -338,6 +424,33 @@ export class KafkaClient {
     });
     return { offsets, errorCodes };
   }
+}
+
+/** Partitions 0..count-1 in portions that one request takes well. */
+function chunks(count: number): number[][] {
+  const portions: number[][] = [];
+  for (let first = 0; first < count; first += partitionsPerRequest) {
+    const size = Math.min(partitionsPerRequest, count - first);
+    portions.push(Array.from({ length: size }, (_, index) => first + index));
+  }
+  return portions;
+}
+
+/** Whole batches at the start of `records`; a batch that is cut off at the end does not count. */
+export function batchesIn(
+  records: Buffer,
+  offset: number,
+): { readonly batches: number; readonly nextOffset: number } {
+  let batches = 0;
+  let nextOffset = offset;
+  for (let start = 0; start + batchHeaderBytes <= records.length; ) {
+    const end = start + 12 + records.readInt32BE(start + 8);
+    if (end > records.length) break;
+    batches += 1;
+    nextOffset = Number(records.readBigInt64BE(start)) + records.readInt32BE(start + 23) + 1;
+    start = end;
+  }
+  return { batches, nextOffset };
 }
 
 function readTopicMetadata(answer: BodyReader): TopicMetadata {

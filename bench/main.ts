@@ -1,30 +1,52 @@
-// `bun run bench CASE [options]`: one case, one JSON line on stdout, progress on stderr. A full
-// run of our node is also kept in bench/results/<case>.jsonl.
+// `bun run bench CASE [options]`: one JSON line for each shape on stdout, progress on stderr. A full
+// run of our node is also kept in bench/results/<case>.jsonl; `page` turns what is kept into a page.
 
-import { benchFetch } from "./cases/fetch.ts";
-import { benchLatency } from "./cases/latency.ts";
-import { benchProduce } from "./cases/produce.ts";
-import { benchStartup } from "./cases/startup.ts";
+import { type Case, cases } from "./cases.ts";
 import { exitOnSignals } from "./child.ts";
-import { type Options, parseOptions, usage, UsageError } from "./options.ts";
+import { type Options, optionsUsage, parseOptions } from "./options.ts";
+import { writePage } from "./page.ts";
+import { UsageError } from "./usage_error.ts";
 
-const cases: Readonly<Record<string, (options: Options, command: string) => Promise<void>>> = {
-  produce: benchProduce,
-  fetch: benchFetch,
-  latency: benchLatency,
-  startup: benchStartup,
-};
+function usage(): string {
+  const rows = Object.entries(cases).map(([name, { what }]) => `  ${name.padEnd(12)} ${what}`);
+  const page = "  page         writes docs/performance.md from bench/results/*.jsonl";
+  return `bun run bench CASE [options]\n${rows.join("\n")}\n${page}\n\n${optionsUsage}\n`;
+}
+
+/** Refuses what says nothing about this case. */
+function check(options: Options, known: Case): void {
+  const { caseName } = options;
+  const sides = [...options.peers, ...options.limits];
+  const foreign = sides.find((name) => !known.sides.includes(name));
+  if (foreign !== undefined)
+    throw new UsageError(`${foreign} is nothing to hold ${caseName} against`);
+  const shape = options.shapes.find((name) => !known.shapes.includes(name));
+  if (shape === undefined) return;
+  throw new UsageError(`${shape} is no shape of ${caseName}, which has ${known.shapes.join(", ")}`);
+}
 
 async function main(args: readonly string[]): Promise<number> {
+  const [caseName = "", ...rest] = args;
+  if (args.includes("--help")) {
+    process.stdout.write(usage());
+    return 0;
+  }
   try {
-    const options = parseOptions(args);
-    const bench = cases[options.caseName];
-    if (bench === undefined) throw new UsageError(`there is no case ${options.caseName}`);
-    await bench(options, ["bun run bench", ...args].join(" "));
+    if (caseName === "" || caseName.startsWith("-")) throw new UsageError("no case is named");
+    if (caseName === "page") {
+      console.error(writePage());
+      return 0;
+    }
+    const known = cases[caseName];
+    if (known === undefined) throw new UsageError(`there is no case ${caseName}`);
+    const options = parseOptions(caseName, rest, known);
+    check(options, known);
+    const command = ["bun run bench", ...args].join(" ");
+    for (const shape of options.shapes) await known.run({ ...options, shape }, command);
     return 0;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    console.error(`${error.message}\n\n${usage}`);
+    console.error(`${error.message}\n\n${usage()}`);
     return 2;
   }
 }

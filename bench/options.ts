@@ -1,13 +1,9 @@
 // The command line of `bun run bench`.
 
-import { type LimitName, limitNames, type PeerName, peerNames } from "./peers/peers.ts";
 import type { Durability } from "./peers/peer.ts";
-
-/**
- * B1: one partition, batches of 10,000 records, Kafka's best case. B2: 100 partitions, batches of
- * 16 KiB, Kafka's default: the everyday case.
- */
-export type ShapeName = "B1" | "B2";
+import { type LimitName, limitNames, type PeerName, peerNames } from "./peers/peers.ts";
+import { type ShapeName, shapeNames } from "./shapes.ts";
+import { UsageError } from "./usage_error.ts";
 
 export interface Options {
   readonly caseName: string;
@@ -17,13 +13,18 @@ export interface Options {
   readonly peers: readonly PeerName[];
   /** Physical limits beside it. */
   readonly limits: readonly LimitName[];
+  /** The shape of this run; `shapes` are all that the command line asks for, one run each. */
   readonly shape: ShapeName;
-  readonly sizeBytes: number;
+  readonly shapes: readonly ShapeName[];
+  /** undefined = the shape's. */
+  readonly sizeBytes: number | undefined;
   readonly partitions: number | undefined;
   /** Records per run; undefined = what the case finds right for the shape. */
   readonly count: number | undefined;
   /** Requests per second of the open-loop cases. */
   readonly rate: number;
+  /** GiB of records, recovery only. */
+  readonly gib: number;
   readonly durability: Durability;
   readonly pairs: number;
   readonly idempotent: boolean;
@@ -34,29 +35,38 @@ export interface Options {
   readonly settings: readonly string[];
 }
 
-export class UsageError extends Error {
-  override readonly name = "UsageError";
+/** What a case is measured with where the command line does not say. */
+export interface Defaults {
+  readonly vs: string;
+  readonly defaultShapes: readonly ShapeName[];
+  readonly pairs: number;
 }
 
-export const usage = `bun run bench CASE [options]
-  CASE                 produce, fetch, latency, startup
-  --shape B1|B2        B1: 1 partition, batches of 10,000 records; B2: 100 partitions, 16 KiB (B1)
-  --size BYTES         bytes of a record (100)
+export const optionsUsage = `  --shape A,B          shapes of produce, one line each: B1 (Kafka's best case), B2 (the everyday
+                       case), S1 to S4; fetch also has S5, a backlog of 2 GiB
+  --size BYTES         bytes of a record, instead of the shape's
   --partitions N       instead of the shape's
   --count N            records of a run, instead of the shape's
-  --rate N             requests per second, latency only (1000)
+  --rate N             requests per second, latency and density (1000)
+  --gib N              GiB of records before the kill, recovery (10)
   --durability fsync|os    when our node acknowledges; Kafka flushes each batch or not alike (fsync)
   --vs A,B             null: a broker that parses and acknowledges only; kafka: Apache Kafka;
-                       os: our node at os; floor: receive, CRC and write, or send, without a
-                       broker (produce, fetch); fdatasync: a sync per tick (latency); none (null)
-  --pairs N            interleaved rounds (9)
+                       nats: NATS JetStream (fetch, latency); os: our node at os;
+                       floor: receive, CRC and write, or send, without a broker (produce, fetch);
+                       fdatasync: a sync per tick (latency); fio: synced writes of 1 MiB (produce);
+                       none
+  --pairs N            interleaved rounds
   --idempotent         an idempotent producer
   --set KEY=VALUE      a setting of our node, may be repeated
   --subject NAME       what is measured instead of our node
   --gate N             tries to find a quiet moment before each run (10)
   --quick              two rounds, a tenth of the records, no gate`;
 
-const pairsDefault = 9;
+const single = [
+  ...["shape", "size", "partitions", "count", "rate", "gib", "durability", "vs", "pairs"],
+  ...["subject", "gate"],
+];
+const pairsWhenQuick = 2;
 
 function number(text: string, name: string): number {
   const value = Number(text);
@@ -70,47 +80,66 @@ function choice<T extends string>(text: string, name: string, choices: readonly 
   throw new UsageError(`${name} is one of ${choices.join(", ")}, not ${text}`);
 }
 
-export function parseOptions(args: readonly string[]): Options {
-  const [caseName, ...rest] = args;
-  if (caseName === undefined || caseName.startsWith("-")) throw new UsageError("no case is named");
-  const single = new Map<string, string>();
+/** What follows each name, as it was written. */
+interface Words {
+  readonly values: ReadonlyMap<string, string>;
+  readonly flags: ReadonlySet<string>;
+  readonly settings: readonly string[];
+}
+
+function wordsOf(args: readonly string[]): Words {
+  const values = new Map<string, string>();
   const settings: string[] = [];
   const flags = new Set<string>();
-  const known = ["shape", "size", "partitions", "count", "rate", "durability", "vs", "pairs"];
-  for (let index = 0; index < rest.length; index += 1) {
-    const name = (rest[index] ?? "").replace(/^--/, "");
+  for (let index = 0; index < args.length; index += 1) {
+    const name = (args[index] ?? "").replace(/^--/, "");
     if (name === "quick" || name === "idempotent") {
       flags.add(name);
       continue;
     }
     index += 1;
-    const value = rest[index];
+    const value = args[index];
     if (value === undefined) throw new UsageError(`--${name} needs a value`);
     if (name === "set") settings.push(value);
-    else if ([...known, "subject", "gate"].includes(name)) single.set(name, value);
+    else if (single.includes(name)) values.set(name, value);
     else throw new UsageError(`--${name} is unknown`);
   }
+  return { values, flags, settings };
+}
+
+export function parseOptions(
+  caseName: string,
+  args: readonly string[],
+  defaults: Defaults,
+): Options {
+  const { values, flags, settings } = wordsOf(args);
   const numeric = (name: string) => {
-    const text = single.get(name);
+    const text = values.get(name);
     return text === undefined ? undefined : number(text, `--${name}`);
   };
   const quick = flags.has("quick");
-  const sides = (single.get("vs") ?? "null")
+  const sides = (values.get("vs") ?? defaults.vs)
     .split(",")
     .filter((each) => each !== "none")
     .map((each) => choice(each, "--vs", [...peerNames, ...limitNames]));
+  const named = values.get("shape")?.split(",");
+  const shapes =
+    named?.map((each) => choice(each, "--shape", shapeNames)) ?? defaults.defaultShapes;
+  const [shape = "B1"] = shapes;
   return {
     caseName,
-    subject: choice(single.get("subject") ?? "pyralog", "--subject", peerNames),
+    subject: choice(values.get("subject") ?? "pyralog", "--subject", peerNames),
     peers: peerNames.filter((each) => sides.includes(each)),
     limits: limitNames.filter((each) => sides.includes(each)),
-    shape: choice(single.get("shape") ?? "B1", "--shape", ["B1", "B2"]),
-    sizeBytes: numeric("size") ?? 100,
+    shape,
+    shapes,
+    sizeBytes: numeric("size"),
     partitions: numeric("partitions"),
     count: numeric("count"),
     rate: numeric("rate") ?? 1000,
-    durability: choice(single.get("durability") ?? "fsync", "--durability", ["fsync", "os"]),
-    pairs: numeric("pairs") ?? (quick ? 2 : pairsDefault),
+    gib: numeric("gib") ?? (quick ? 1 : 10),
+    durability: choice(values.get("durability") ?? "fsync", "--durability", ["fsync", "os"]),
+    pairs: numeric("pairs") ?? (quick ? pairsWhenQuick : defaults.pairs),
     idempotent: flags.has("idempotent"),
     gateTries: numeric("gate") ?? (quick ? 1 : 10),
     quick,

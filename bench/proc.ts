@@ -65,6 +65,36 @@ export function treeRssBytes(pid: number): number {
   return pages * pageBytes;
 }
 
+export interface TreeIo {
+  /** Bytes of read(2) and its kin on files, from the page cache or the disk; sockets do not count. */
+  readonly fileReadBytes: number;
+  /** Bytes that came from the disk. */
+  readonly diskReadBytes: number;
+  /** Bytes sent to the disk: when a page becomes dirty, not when it is written back. */
+  readonly diskWrittenBytes: number;
+}
+
+export function treeIo(pid: number): TreeIo {
+  const sum = { fileReadBytes: 0, diskReadBytes: 0, diskWrittenBytes: 0 };
+  for (const member of treeOf(pid)) {
+    const io = parseIo(readProc(`/proc/${member}/io`) ?? "");
+    sum.fileReadBytes += io.fileReadBytes;
+    sum.diskReadBytes += io.diskReadBytes;
+    sum.diskWrittenBytes += io.diskWrittenBytes;
+  }
+  return sum;
+}
+
+/** Lines `name: number` of /proc/PID/io. */
+export function parseIo(text: string): TreeIo {
+  const field = (name: string) => Number(new RegExp(`^${name}: (\\d+)$`, "m").exec(text)?.[1] ?? 0);
+  return {
+    fileReadBytes: field("rchar"),
+    diskReadBytes: field("read_bytes"),
+    diskWrittenBytes: field("write_bytes"),
+  };
+}
+
 /** Open descriptors of one process. */
 export function descriptorCount(pid: number): number {
   try {

@@ -58,7 +58,9 @@ describe("report", () => {
     fs: "ext4",
   };
   const report: Report = {
-    options: parseOptions(["produce", "--vs", "null,kafka", "--durability", "os"]),
+    options: parseOptions("produce", ["--vs", "null,kafka", "--durability", "os"], {
+      ...{ vs: "null", defaultShapes: ["B1"], pairs: 9 },
+    }),
     folder: "/",
     shape: { name: "B1", size: 100 },
     ours: {

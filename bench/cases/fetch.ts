@@ -1,64 +1,154 @@
-// How fast one native consumer reads one partition from its start, and what that costs the server.
+// How fast one native consumer reads what is there, and what that costs the server; and what a consumer
+// that keeps up with a producer makes the node read from its files.
+//
+// B1: one partition in batches of about a megabyte, so that the consumer and not the request rate is
+// measured. S5: a backlog of 2 GiB whose partitions lie scattered in the shared log, read by the one
+// member of a group after the page cache was dropped (as root).
 
-import { checkLimits, floorSide, limitReports } from "../limits.ts";
-import { consume, produce } from "../load/rdkafka.ts";
+import { writeFileSync } from "node:fs";
+import { removeScratchDir, scratchDir, waitUntil } from "../child.ts";
+import { floorSide, limitReports } from "../limits.ts";
+import { freshStream } from "../load/nats_client.ts";
+import { consume, Member, produceTogether } from "../load/rdkafka.ts";
 import type { Options } from "../options.ts";
+import { natsConsume, natsFill } from "../peers/nats.ts";
 import { publish, sideReport } from "../report.ts";
-import { runRounds, type Side } from "../rounds.ts";
+import { type Figures, runRounds, type Side } from "../rounds.ts";
 import { freshTopic, type Server, warmMemory, withServers } from "../servers.ts";
+import { type Shape, shapeFields, shapeOf } from "../shapes.ts";
+import { median } from "../stats.ts";
+import { UsageError } from "../usage_error.ts";
+import { loadOf } from "./produce.ts";
 
 const topic = "fetch";
+const tailTopic = "tail";
+const memberMsMax = 180_000;
 
-function countOf({ count, sizeBytes, quick }: Options): number {
-  const full = count ?? Math.min(5e6, Math.floor(1e9 / sizeBytes));
-  return quick && count === undefined ? Math.ceil(full / 10) : full;
-}
-
-/** Batches of about a megabyte, so that the consumer and not the request rate is measured. */
-async function fill({ name, peer }: Server, sizeBytes: number, count: number): Promise<void> {
-  console.error(`filling ${name} with ${count} records ...`);
-  await freshTopic(peer, topic, 1, undefined);
+async function fill({ name, peer }: Server, shape: Shape): Promise<void> {
   const { address } = peer;
-  await produce({ address, topic, sizeBytes, count, lingerMs: 5, batchRecords: 10_000 });
+  console.error(`filling ${name} with ${shape.count} records ...`);
+  if (name === "nats") {
+    await freshStream(address, topic);
+    await natsFill(address, topic, shape.sizeBytes, shape.count);
+    return;
+  }
+  await freshTopic(peer, topic, shape.partitions, undefined);
+  await produceTogether({ ...loadOf(shape, false), address, topic }, 1);
 }
 
-function sideOf({ name, peer }: Server, count: number): Side {
+/** Seconds until one member of a fresh group has read it all. */
+async function groupSeconds(address: string, shape: Shape, group: string): Promise<number> {
+  const folder = scratchDir("group");
+  const startMs = performance.now();
+  const member = new Member(address, topic, group, folder, shape.count);
+  try {
+    await waitUntil("the group has read it all", undefined, memberMsMax, () =>
+      member.running ? undefined : true,
+    );
+    if (member.consumed() < shape.count) throw new Error("the member of the group ended early");
+    return (performance.now() - startMs) / 1000;
+  } finally {
+    await member.stop();
+    removeScratchDir(folder);
+  }
+}
+
+async function secondsToRead({ name, peer }: Server, shape: Shape, round: number): Promise<number> {
+  const { address } = peer;
+  const { count, sizeBytes } = shape;
+  if (name === "nats") return natsConsume(address, topic, sizeBytes, count);
+  if (shape.partitions > 1) return groupSeconds(address, shape, `${topic}-${round}`);
+  return (await consume({ address, topic, partition: 0, count })).seconds;
+}
+
+function sideOf(server: Server, shape: Shape): Side {
+  const { name, peer } = server;
+  const bytes = shape.count * shape.sizeBytes;
   return {
     name,
     async prepare() {
       await Bun.spawn(["sync"]).exited;
+      if (shape.name === "S5" && process.getuid?.() === 0) {
+        writeFileSync("/proc/sys/vm/drop_caches", "3");
+      }
     },
-    async measure() {
+    async measure(round) {
       const start = peer.cpuSeconds();
-      const result = await consume({ address: peer.address, topic, partition: 0, count });
+      const seconds = await secondsToRead(server, shape, round);
       return {
-        records_per_s: result.records / result.seconds,
-        mb_per_s: result.bytes / 1e6 / result.seconds,
-        cpu_s_per_gb: (peer.cpuSeconds() - start) / (result.bytes / 1e9),
+        records_per_s: shape.count / seconds,
+        mb_per_s: bytes / 1e6 / seconds,
+        cpu_s_per_gb: (peer.cpuSeconds() - start) / (bytes / 1e9),
         rss_mb: peer.rssBytes() / 1e6,
       };
     },
   };
 }
 
+/** Records per second: a rate at which the consumer never falls a second behind. */
+const tailRate = 100_000;
+const tailSeconds = 5;
+
+/**
+ * A consumer that waits at the end while a producer writes at a steady rate. What the node reads with
+ * read(2) from its files meanwhile, it did not have in its tail cache.
+ */
+async function nearTail({ peer }: Server, { sizeBytes }: Shape, quick: boolean): Promise<Figures> {
+  const { address } = peer;
+  const count = (tailRate * tailSeconds) / (quick ? 5 : 1);
+  await freshTopic(peer, tailTopic, 1, undefined);
+  const start = peer.io();
+  const load = { address, topic: tailTopic, sizeBytes, count };
+  const [{ bytes }] = await Promise.all([
+    consume({ ...load, partition: 0 }),
+    produceTogether({ ...load, lingerMs: 5, batchRecords: 10_000, rate: tailRate }, 1),
+  ]);
+  const end = peer.io();
+  const fileBytes = end.fileReadBytes - start.fileReadBytes;
+  return {
+    hit_rate: Math.max(0, 1 - fileBytes / bytes),
+    file_read_bytes: fileBytes,
+    disk_read_bytes: end.diskReadBytes - start.diskReadBytes,
+  };
+}
+
 export async function benchFetch(options: Options, command: string): Promise<void> {
-  checkLimits(options, ["floor"]);
-  const count = countOf(options);
-  warmMemory(count * options.sizeBytes);
+  const shape = shapeOf(options);
+  if (shape.partitions > 1 && options.peers.some((name) => name === "null" || name === "nats")) {
+    throw new UsageError(`${shape.name} is read by a Kafka consumer group: --vs none, os or kafka`);
+  }
+  warmMemory(shape.count * shape.sizeBytes);
   await withServers(options, async (ours, others) => {
     const servers = [ours, ...others];
-    for (const server of servers) await fill(server, options.sizeBytes, count);
-    const sides = servers.map((server) => sideOf(server, count));
-    for (const _ of options.limits) sides.push(floorSide("send", count, options.sizeBytes));
-    for (const side of sides) await side.measure(-1);
+    for (const server of servers) await fill(server, shape);
+    const sides = servers.map((server) => sideOf(server, shape));
+    for (const _ of options.limits) sides.push(floorSide("send", shape.count, shape.sizeBytes));
+    for (const side of sides) {
+      await side.prepare(-1);
+      await side.measure(-1);
+    }
     const runs = await runRounds(sides, options);
+    const tail: Figures[] = [];
+    for (let round = 0; round < Math.min(3, options.pairs); round += 1) {
+      tail.push(await nearTail(ours, shape, options.quick));
+      await freshTopic(ours.peer, `${tailTopic}-gone-${round}`, 1, tailTopic);
+    }
     publish({
       options,
       folder: ours.peer.folder,
-      shape: { size: options.sizeBytes, partitions: 1, count, consumers: 1, group: false },
+      shape: { ...shapeFields(shape, options), consumers: 1, group: shape.partitions > 1 },
       ours: sideReport(ours, runs),
       others: [...others.map((other) => sideReport(other, runs)), ...limitReports(options, runs)],
       compared: { records_per_s: "rate", cpu_s_per_gb: "cost" },
+      extra: {
+        tail: {
+          rate: tailRate,
+          hit_rate: tail.map((each) => each["hit_rate"] ?? Number.NaN),
+          file_read_bytes: tail.map((each) => each["file_read_bytes"] ?? Number.NaN),
+          disk_read_bytes: tail.map((each) => each["disk_read_bytes"] ?? Number.NaN),
+        },
+        tail_hit_rate: median(tail.map((each) => each["hit_rate"] ?? Number.NaN)),
+      },
       command,
     });
   });

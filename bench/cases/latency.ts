@@ -1,12 +1,13 @@
 // Latency of single-record Produce requests at a fixed rate, open loop, one connection.
 
-import { checkLimits, fdatasyncSide, limitReports } from "../limits.ts";
+import { fdatasyncSide, limitReports } from "../limits.ts";
 import {
   type Latency,
   latencyFigures,
   measureLatency,
   mergedPercentileMicros,
 } from "../load/open_loop.ts";
+import { freshStream } from "../load/nats_client.ts";
 import type { Options } from "../options.ts";
 import { publish, sideReport } from "../report.ts";
 import { runRounds, type Side } from "../rounds.ts";
@@ -14,6 +15,7 @@ import { freshTopic, type Server, withServers } from "../servers.ts";
 import { rounded } from "../stats.ts";
 
 const topic = "latency";
+const sizeDefaultBytes = 100;
 const secondsPerRun = 5;
 const warmupSeconds = 1;
 
@@ -34,16 +36,19 @@ function scheduleOf(options: Options): Schedule {
 
 function sideOf({ name, peer }: Server, options: Options, kept: Latency[]): Side {
   const { count, warmupCount } = scheduleOf(options);
-  const { sizeBytes, rate: requestsPerSecond } = options;
+  const { sizeBytes = sizeDefaultBytes, rate: requestsPerSecond } = options;
+  const nats = name === "nats";
   return {
     name,
     async prepare(round) {
-      if (round < 0) await freshTopic(peer, topic, 1, undefined);
+      if (round >= 0) return;
+      if (nats) await freshStream(peer.address, topic);
+      else await freshTopic(peer, topic, 1, undefined);
     },
     async measure(round) {
       const { address } = peer;
       const start = peer.cpuSeconds();
-      const load = { address, topic, sizeBytes, requestsPerSecond, count, warmupCount };
+      const load = { address, topic, sizeBytes, requestsPerSecond, count, warmupCount, nats };
       const result = await measureLatency(load);
       if (round >= 0) kept.push(result);
       return {
@@ -62,13 +67,19 @@ function merged(runs: readonly Latency[]): Record<string, number> {
 }
 
 export async function benchLatency(options: Options, command: string): Promise<void> {
-  checkLimits(options, ["fdatasync"]);
   const { count, warmupCount } = scheduleOf(options);
   await withServers(options, async (ours, others) => {
     const servers = [ours, ...others];
-    const kept = new Map<string, Latency[]>(servers.map(({ name }) => [name, []]));
-    const sides = servers.map((server) => sideOf(server, options, kept.get(server.name) ?? []));
-    for (const _ of options.limits) sides.push(fdatasyncSide(options.rate, count, warmupCount));
+    const kept = new Map<string, Latency[]>();
+    const keptOf = (name: string) => {
+      const list: Latency[] = [];
+      kept.set(name, list);
+      return list;
+    };
+    const sides = servers.map((server) => sideOf(server, options, keptOf(server.name)));
+    for (const limit of options.limits) {
+      sides.push(fdatasyncSide(options.rate, count, warmupCount, keptOf(limit)));
+    }
     for (const side of sides) {
       console.error(`warming ${side.name} up ...`);
       await side.prepare(-1);
@@ -81,7 +92,13 @@ export async function benchLatency(options: Options, command: string): Promise<v
     publish({
       options,
       folder: ours.peer.folder,
-      shape: { name: "S6", size: options.sizeBytes, partitions: 1, rate: options.rate, acks: -1 },
+      shape: {
+        name: "S6",
+        size: options.sizeBytes ?? sizeDefaultBytes,
+        partitions: 1,
+        rate: options.rate,
+        acks: -1,
+      },
       ours: sideReport(ours, runs),
       others: [...others.map((other) => sideReport(other, runs)), ...limitReports(options, runs)],
       compared: { p50_us: "cost", p99_us: "cost" },

@@ -1,47 +1,55 @@
-// How many records per second one native producer gets acknowledged, and what they cost the server.
-// Shapes B1 (Kafka's best case) and B2 (the everyday case).
+// How many records per second native producers get acknowledged, and what they cost the server.
 
-import { checkLimits, floorSide, limitReports } from "../limits.ts";
-import { type ProduceLoad, produce } from "../load/rdkafka.ts";
+import { removeScratchDir, scratchDir, waitUntil } from "../child.ts";
+import { fioSide, floorSide, limitReports } from "../limits.ts";
+import { Member, type ProduceLoad, produceTogether } from "../load/rdkafka.ts";
 import type { Options } from "../options.ts";
 import { publish, sideReport } from "../report.ts";
 import { type Figures, runRounds, type Side } from "../rounds.ts";
 import { freshTopic, type Server, warmMemory, withServers } from "../servers.ts";
+import { type Shape, shapeFields, shapeOf } from "../shapes.ts";
+import { UsageError } from "../usage_error.ts";
 
-interface Shape {
-  readonly partitions: number;
-  readonly count: number;
-  readonly load: Omit<ProduceLoad, "address" | "topic">;
+const consumersDeadlineMs = 60_000;
+
+/** The members of the shape's group: they join before the load starts and stop when they have it all. */
+class Group {
+  readonly #members: readonly Member[];
+  readonly #folder: string;
+
+  constructor(address: string, topic: string, count: number) {
+    this.#folder = scratchDir("group");
+    this.#members = Array.from(
+      { length: count },
+      () => new Member(address, topic, topic, this.#folder),
+    );
+  }
+
+  async finish(records: number): Promise<void> {
+    const consumed = () => this.#members.reduce((sum, member) => sum + member.consumed(), 0);
+    try {
+      if (this.#members.length === 0) return;
+      await waitUntil("the group has read it all", undefined, consumersDeadlineMs, () =>
+        consumed() >= records ? true : undefined,
+      );
+    } finally {
+      await Promise.all(this.#members.map((member) => member.stop()));
+      removeScratchDir(this.#folder);
+    }
+  }
 }
 
-/**
- * About 20 s at most on the slowest side: half a gigabyte or more at B1; at B2 less, and a tenth of
- * B1 where Kafka syncs each batch, because it then takes 13,000 to 200,000 records/s here.
- */
-export function shapeOf(options: Options): Shape {
-  const { sizeBytes, shape, durability, peers, quick } = options;
-  const flushing = durability === "fsync" && peers.includes("kafka");
-  const most = shape === "B1" ? [5e6, 1e9] : flushing ? [1e6, 1e8] : [2e6, 3e8];
-  const [recordsMax = 0, bytesMax = 0] = most;
-  const full = options.count ?? Math.min(recordsMax, Math.floor(bytesMax / sizeBytes));
-  const count = quick && options.count === undefined ? Math.ceil(full / 10) : full;
-  const defaults = shape === "B1" ? { partitions: 1 } : { partitions: 100, batchBytes: 16_384 };
-  const { partitions, ...batch } = defaults;
+export function loadOf(shape: Shape, idempotent: boolean): Omit<ProduceLoad, "address" | "topic"> {
+  const { sizeBytes, count, lingerMs, batchRecords, batchBytes, rate } = shape;
   return {
-    partitions: options.partitions ?? partitions,
-    count,
-    load: {
-      sizeBytes,
-      count,
-      lingerMs: 5,
-      batchRecords: 10_000,
-      idempotent: options.idempotent,
-      ...batch,
-    },
+    ...{ sizeBytes, count, lingerMs, batchRecords, idempotent },
+    ...(batchBytes === undefined ? {} : { batchBytes }),
+    ...(rate === undefined ? {} : { rate }),
   };
 }
 
-function sideOf({ name, peer }: Server, shape: Shape): Side {
+export function produceSide({ name, peer }: Server, shape: Shape, idempotent = false): Side {
+  const { address } = peer;
   let topic: string | undefined;
   return {
     name,
@@ -52,17 +60,14 @@ function sideOf({ name, peer }: Server, shape: Shape): Side {
     },
     async measure(round): Promise<Figures> {
       const start = peer.cpuSeconds();
-      const load = {
-        ...shape.load,
-        address: peer.address,
-        topic: `produce-${round}`,
-      };
-      const result = await produce(load);
-      const gigabytes = result.bytes / 1e9;
+      const load = { ...loadOf(shape, idempotent), address, topic: `produce-${round}` };
+      const group = new Group(address, load.topic, shape.consumers);
+      const result = await produceTogether(load, shape.producers);
+      await group.finish(result.records);
       return {
         records_per_s: result.records / result.seconds,
         mb_per_s: result.bytes / 1e6 / result.seconds,
-        cpu_s_per_gb: (peer.cpuSeconds() - start) / gigabytes,
+        cpu_s_per_gb: (peer.cpuSeconds() - start) / (result.bytes / 1e9),
         rss_mb: peer.rssBytes() / 1e6,
       };
     },
@@ -87,35 +92,35 @@ async function warmUp(sides: readonly Side[], count: number, quick: boolean): Pr
 }
 
 export async function benchProduce(options: Options, command: string): Promise<void> {
-  checkLimits(options, ["floor"]);
   const shape = shapeOf(options);
-  warmMemory(shape.count * options.sizeBytes);
+  if (shape.consumers > 0 && options.peers.includes("null")) {
+    throw new UsageError(
+      `${shape.name} has a consumer group, which null does not serve: --vs none`,
+    );
+  }
+  warmMemory(shape.count * shape.sizeBytes);
   await withServers(options, async (ours, others) => {
     const servers = [ours, ...others];
-    const sides = servers.map((server) => sideOf(server, shape));
-    const { sizeBytes } = options;
-    for (const _ of options.limits) sides.push(floorSide("receive", shape.count, sizeBytes));
+    const sides = servers.map((server) => produceSide(server, shape, options.idempotent));
+    for (const limit of options.limits) {
+      if (limit === "fio") sides.push(fioSide(shape.sizeBytes));
+      else sides.push(floorSide("receive", shape.count, shape.sizeBytes));
+    }
     await warmUp(sides, shape.count, options.quick);
     const runs = await runRounds(sides, options);
     publish({
       options,
       folder: ours.peer.folder,
-      shape: {
-        name: options.shape,
-        size: options.sizeBytes,
-        partitions: shape.partitions,
-        count: shape.count,
-        acks: -1,
-        linger_ms: shape.load.lingerMs,
-        batch_records: shape.load.batchRecords,
-        batch_bytes: shape.load.batchBytes ?? 1_000_000,
-        idempotent: options.idempotent,
-        producers: 1,
-      },
+      shape: shapeFields(shape, options),
       ours: sideReport(ours, runs),
       others: [...others.map((other) => sideReport(other, runs)), ...limitReports(options, runs)],
       compared: { records_per_s: "rate", cpu_s_per_gb: "cost" },
       command,
     });
   });
+}
+
+/** The price of the sync: our node at fsync beside itself at os. */
+export function benchDurability(options: Options, command: string): Promise<void> {
+  return benchProduce({ ...options, peers: ["os"], durability: "fsync" }, command);
 }

@@ -1,5 +1,6 @@
 // Runs the native open-loop generator and reads its result.
 
+import { output } from "../child.ts";
 import { nativeProgram } from "../native/native.ts";
 
 export interface LatencyOptions {
@@ -10,8 +11,10 @@ export interface LatencyOptions {
   readonly count: number;
   /** Requests at the start that are sent but not counted. */
   readonly warmupCount: number;
-  /** Send the next request when the last was answered; the rate is then ignored. */
-  readonly closed?: boolean;
+  /** Spread over so many partitions of so many topics; `topic` is then the name of the first. */
+  readonly spread?: { readonly topics: number; readonly partitions: number };
+  /** Publish to NATS JetStream, to the subject `topic`. */
+  readonly nats?: boolean;
 }
 
 export interface Latency {
@@ -37,18 +40,12 @@ export async function measureLatency(options: LatencyOptions): Promise<Latency> 
     options.count,
     options.warmupCount,
   ].map(String);
-  const flags = options.closed ? ["--closed"] : [];
-  const child = Bun.spawn([program, options.address, options.topic, ...numbers, ...flags], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [text, words, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  if (code !== 0) throw new Error(`open_loop ended with ${code}: ${words}`);
+  const { spread, nats } = options;
+  const flags = [
+    ...(spread === undefined ? [] : ["--spread", `${spread.topics}`, `${spread.partitions}`]),
+    ...(nats ? ["--nats"] : []),
+  ];
+  const text = await output([program, options.address, options.topic, ...numbers, ...flags]);
   return JSON.parse(text) as Latency; // proof: open_loop.zig prints exactly these fields
 }
 

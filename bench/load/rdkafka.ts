@@ -4,6 +4,7 @@
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { Child, output, removeScratchDir, scratchDir } from "../child.ts";
 import { cached, needTool, run } from "../tools.ts";
 
 export const nodeRdkafkaVersion = "3.6.1";
@@ -116,19 +117,75 @@ export async function consume(load: ConsumeLoad): Promise<LoadResult> {
 /** A run that takes longer than this is stuck. */
 const runMsMax = 180_000;
 
-async function runLoad(args: readonly string[]): Promise<string> {
-  const child = Bun.spawn([rdkafkaPerformance(), ...args], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    timeout: runMsMax,
+function runLoad(args: readonly string[]): Promise<string> {
+  return output([rdkafkaPerformance(), ...args], { timeoutMs: runMsMax });
+}
+
+/** The shape's load, shared by its producers; the time is from the first start to the last end. */
+export async function produceTogether(load: ProduceLoad, producers: number): Promise<LoadResult> {
+  const share = Math.ceil(load.count / producers);
+  const rate = load.rate === undefined ? {} : { rate: Math.ceil(load.rate / producers) };
+  const results = await Promise.all(
+    Array.from({ length: producers }, () => produce({ ...load, ...rate, count: share })),
+  );
+  return {
+    records: results.reduce((sum, each) => sum + each.records, 0),
+    bytes: results.reduce((sum, each) => sum + each.bytes, 0),
+    seconds: Math.max(...results.map((each) => each.seconds)),
+  };
+}
+
+/** A producer that runs until it is killed, whatever becomes of its records. */
+export function backgroundProducer(load: ProduceLoad): { kill(): Promise<void> } {
+  const folder = scratchDir("producer");
+  const child = new Child({
+    command: [rdkafkaPerformance(), ...produceArguments(load)],
+    logPath: join(folder, "producer.log"),
   });
-  const [text, words, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  const warnings = words.split("\n").filter((line) => !line.includes("CONFWARN"));
-  if (code === 0) return text;
-  throw new Error(`rdkafka_performance ended with ${code}:\n${text}${warnings.join("\n")}`);
+  return {
+    async kill() {
+      child.kill("SIGKILL");
+      await child.exited;
+      removeScratchDir(folder);
+    },
+  };
+}
+
+/** One member of a group that reads a topic from its start until it is stopped. */
+export class Member {
+  readonly #child: Child;
+
+  constructor(address: string, topic: string, group: string, folder: string, count?: number) {
+    const settings = ["auto.offset.reset=earliest", "enable.partition.eof=false"];
+    const args = ["-G", group, "-t", topic, "-b", address, "-i", "200"];
+    const end = count === undefined ? [] : ["-c", String(count)];
+    this.#child = new Child({
+      command: [
+        ...[rdkafkaPerformance(), ...args, ...end],
+        ...settings.flatMap((setting) => ["-X", setting]),
+      ],
+      logPath: join(folder, `member-${crypto.randomUUID().slice(0, 8)}.log`),
+    });
+  }
+
+  get running(): boolean {
+    return this.#child.running;
+  }
+
+  consumed(): number {
+    return consumedIn(this.#child.log());
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill("SIGINT");
+    await this.#child.stop(memberStopMs);
+  }
+}
+
+const memberStopMs = 5_000;
+
+/** The newest of the interval lines; 0 before the first. */
+export function consumedIn(log: string): number {
+  const lines = [...log.matchAll(/^% (\d+) messages \(\d+ bytes\) consumed in/gm)];
+  return Number(lines.at(-1)?.[1] ?? 0);
 }

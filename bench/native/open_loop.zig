@@ -1,9 +1,13 @@
 //! Latency of single-record Produce requests on one connection, open loop: requests leave on a fixed
 //! schedule whatever the answers do, and a latency counts from the intended time of sending, so a
-//! stall of the server is charged to every request that it delays. `--closed` sends the next request
-//! when the answer to the last has come.
+//! stall of the server is charged to every request that it delays.
 //!
-//!   open_loop ADDRESS TOPIC SIZE_BYTES RATE_PER_S COUNT WARMUP_COUNT [--closed]
+//!   open_loop ADDRESS TOPIC SIZE_BYTES RATE_PER_S COUNT WARMUP_COUNT [--spread TOPICS PARTITIONS |
+//!     --nats]
+//!
+//! `--spread`: the last character of TOPIC counts from 0 to TOPICS - 1, and each topic has that many
+//! partitions. Most requests go round all partitions in an order that is far from ascending, one in
+//! five to the hot hundredth of them. `--nats`: publishes to JetStream, subject TOPIC.
 //!
 //! One thread sends and receives. It sleeps in ppoll until 50 us before the next request is due and
 //! spins from there, because a sleeping thread wakes up that much late. One JSON line on stdout.
@@ -73,14 +77,21 @@ fn varint_size(value: usize) usize {
 }
 
 const correlation_at = 8;
+const client_id = "open_loop";
+/// Behind the header: transactional id, acks, timeout, count of topics, the size of the name.
+const topic_at = correlation_at + 4 + 2 + client_id.len + 2 + 2 + 4 + 4 + 2;
+
+/// Half random, half constant: neither a best nor a worst case for anything that compresses.
+fn fill_value(value: []u8) void {
+    var random = std.Random.DefaultPrng.init(value.len);
+    random.random().bytes(value[0 .. value.len / 2]);
+    @memset(value[value.len / 2 ..], 'a');
+}
 
 /// A whole Produce v7 request, acks = all, one record of `size` bytes without key.
 fn request_frame(buffer: []u8, topic: []const u8, size: usize) []u8 {
     var value: [record_size_max]u8 = undefined;
-    // Half random, half constant: neither a best nor a worst case for anything that compresses.
-    var random = std.Random.DefaultPrng.init(size);
-    random.random().bytes(value[0 .. size / 2]);
-    @memset(value[size / 2 .. size], 'a');
+    fill_value(value[0..size]);
 
     const body_size = 3 + 1 + varint_size(size) + size + 1;
     const records_size = varint_size(body_size) + body_size;
@@ -91,11 +102,12 @@ fn request_frame(buffer: []u8, topic: []const u8, size: usize) []u8 {
     writer.int(i16, 7);
     assert(writer.size == correlation_at);
     writer.int(i32, 0); // correlation id, one per request
-    writer.string("open_loop");
+    writer.string(client_id);
     writer.int(i16, -1); // transactional id
     writer.int(i16, -1); // acks
     writer.int(i32, 30_000); // timeout
     writer.int(i32, 1); // topics
+    assert(writer.size + 2 == topic_at);
     writer.string(topic);
     writer.int(i32, 1); // partitions
     writer.int(i32, 0); // partition
@@ -131,6 +143,49 @@ fn request_frame(buffer: []u8, topic: []const u8, size: usize) []u8 {
     return buffer[0..writer.size];
 }
 
+const inbox = "_INBOX.open_loop";
+
+/// One publish; the answer of the stream comes to the inbox, in the order of the publishes.
+fn publish_frame(buffer: []u8, subject: []const u8, size: usize) []u8 {
+    const head = std.fmt.bufPrint(buffer, "PUB {s} {s} {d}\r\n", .{ subject, inbox, size }) catch
+        fail("TOPIC is too long");
+    fill_value(buffer[head.len..][0..size]);
+    @memcpy(buffer[head.len + size ..][0..2], "\r\n");
+    return buffer[0 .. head.len + size + 2];
+}
+
+/// Where the requests go.
+const Spread = struct {
+    topics: u64,
+    /// Of each topic.
+    partitions: u64,
+
+    const hot_share = 5;
+    /// Prime, so that its multiples go round any smaller number of partitions.
+    const stride = 1_000_003;
+
+    fn partition_of(spread: Spread, index: u64) u64 {
+        const all = spread.topics * spread.partitions;
+        if (index % hot_share == 0) return index / hot_share * stride % @max(1, all / 100);
+        return (index - index / hot_share - 1) * stride % all;
+    }
+};
+
+test "spread: four of five requests go once round all partitions before any comes again" {
+    const spread: Spread = .{ .topics = 10, .partitions = 100 };
+    var seen: [1000]u8 = @splat(0);
+    var hot: u64 = 0;
+    for (0..1250) |index| {
+        const partition = spread.partition_of(index);
+        if (index % 5 == 0) {
+            try std.testing.expect(partition < 10);
+            hot += 1;
+        } else seen[partition] += 1;
+    }
+    try std.testing.expectEqual(250, hot);
+    for (seen) |count| try std.testing.expectEqual(1, count);
+}
+
 fn connect_to(address: []const u8) c.fd_t {
     const colon = std.mem.lastIndexOfScalar(u8, address, ':') orelse fail("ADDRESS is host:port");
     const port = std.fmt.parseInt(u16, address[colon + 1 ..], 10) catch fail("no port in ADDRESS");
@@ -159,7 +214,8 @@ const Run = struct {
     count: u64,
     warmup: u64,
     interval_ns: u64,
-    closed: bool,
+    spread: Spread,
+    nats: bool,
     sent: u64 = 0,
     answered: u64 = 0,
     start_ns: u64 = 0,
@@ -171,8 +227,7 @@ const Run = struct {
         var last_answer_ns = run.start_ns;
         while (run.answered < run.count) {
             const now = now_ns();
-            const allowed: u64 = if (run.closed) 1 else in_flight_max;
-            const full = run.sent - run.answered >= allowed;
+            const full = run.sent - run.answered >= in_flight_max;
             if (run.sent < run.count and !full and now >= run.due_ns()) run.send(now);
             const answered = run.answered;
             run.receive();
@@ -190,17 +245,32 @@ const Run = struct {
     }
 
     fn send(run: *Run, now: u64) void {
-        const due = if (run.closed) now else run.due_ns();
+        const due = run.due_ns();
         intended_ns[run.sent % in_flight_max] = due;
         if (run.sent >= run.warmup) lateness.add(now - due);
-        std.mem.writeInt(u32, run.frame[correlation_at..][0..4], @truncate(run.sent), .big);
+        if (!run.nats) run.address_request();
+        run.send_all(run.frame);
+        run.sent += 1;
+    }
+
+    fn send_all(run: *Run, bytes: []const u8) void {
         var start: usize = 0;
-        while (start < run.frame.len) {
-            const taken = c.send(run.fd, run.frame[start..].ptr, run.frame.len - start, 0);
+        while (start < bytes.len) {
+            const taken = c.send(run.fd, bytes[start..].ptr, bytes.len - start, 0);
             if (taken <= 0) fail("the server closed the connection");
             start += @intCast(taken);
         }
-        run.sent += 1;
+    }
+
+    /// Correlation id, topic and partition; the checksum of the batch covers none of them.
+    fn address_request(run: *Run) void {
+        std.mem.writeInt(u32, run.frame[correlation_at..][0..4], @truncate(run.sent), .big);
+        if (run.spread.topics * run.spread.partitions == 1) return;
+        const partition = run.spread.partition_of(run.sent);
+        const name_end = topic_at + run.topic_size;
+        run.frame[name_end - 1] = '0' + @as(u8, @intCast(partition / run.spread.partitions));
+        const number: u32 = @intCast(partition % run.spread.partitions);
+        std.mem.writeInt(u32, run.frame[name_end + 4 ..][0..4], number, .big);
     }
 
     fn receive(run: *Run) void {
@@ -210,6 +280,13 @@ const Run = struct {
         if (taken < 0) return;
         const now = now_ns();
         run.input_size += @intCast(taken);
+        const start = if (run.nats) run.take_messages(now) else run.take_answers(now);
+        std.mem.copyForwards(u8, &run.input, run.input[start..run.input_size]);
+        run.input_size -= start;
+    }
+
+    /// Bytes of the whole answers at the start of the input.
+    fn take_answers(run: *Run, now: u64) usize {
         var start: usize = 0;
         while (run.input_size - start >= 4) {
             const size: usize = std.mem.readInt(u32, run.input[start..][0..4], .big);
@@ -217,8 +294,29 @@ const Run = struct {
             run.take(run.input[start + 4 ..][0..size], now);
             start += 4 + size;
         }
-        std.mem.copyForwards(u8, &run.input, run.input[start..run.input_size]);
-        run.input_size -= start;
+        return start;
+    }
+
+    /// NATS: lines, and behind `MSG subject sid size` a body and a line's end.
+    fn take_messages(run: *Run, now: u64) usize {
+        var start: usize = 0;
+        while (true) {
+            const rest = run.input[start..run.input_size];
+            const end = std.mem.indexOf(u8, rest, "\r\n") orelse return start;
+            const line = rest[0..end];
+            if (std.mem.startsWith(u8, line, "PING")) run.send_all("PONG\r\n");
+            if (std.mem.startsWith(u8, line, "-ERR")) fail("nats answered an error");
+            start += end + 2;
+            if (!std.mem.startsWith(u8, line, "MSG ")) continue;
+            const space = std.mem.lastIndexOfScalar(u8, line, ' ') orelse unreachable;
+            const size = std.fmt.parseInt(usize, line[space + 1 ..], 10) catch
+                fail("nats sent no size");
+            if (rest.len < end + 2 + size + 2) return start - (end + 2);
+            const body = rest[end + 2 ..][0..size];
+            if (std.mem.indexOf(u8, body, "\"error\"") != null) fail("nats refused a publish");
+            start += size + 2;
+            run.count_answer(now);
+        }
     }
 
     /// Produce v7 answer: correlation id, one topic, one partition, error code, ...
@@ -232,6 +330,10 @@ const Run = struct {
             _ = dprintf(2, "open_loop: Produce answered error %d\n", @as(c_int, code));
             std.process.exit(1);
         }
+        run.count_answer(now);
+    }
+
+    fn count_answer(run: *Run, now: u64) void {
         if (run.answered >= run.warmup) {
             latency.add(now - intended_ns[run.answered % in_flight_max]);
         }
@@ -241,8 +343,7 @@ const Run = struct {
     /// Until an answer comes or the next request is nearly due.
     fn wait(run: *Run) void {
         var pause_ns: u64 = ns_per_s;
-        const waiting = run.closed and run.sent > run.answered;
-        if (run.sent < run.count and !waiting) {
+        if (run.sent < run.count) {
             const ahead = run.due_ns() -| now_ns();
             if (ahead <= spin_ns) return;
             pause_ns = ahead - spin_ns;
@@ -271,29 +372,48 @@ fn print_result(run: *const Run, elapsed_ns: u64) void {
 var run_state: Run = undefined;
 var frame_buffer: [record_size_max + 1024]u8 = undefined;
 
+const usage = "ADDRESS TOPIC SIZE_BYTES RATE_PER_S COUNT WARMUP_COUNT " ++
+    "[--spread TOPICS PARTITIONS | --nats]";
+
+fn number_of(text: ?[]const u8) u64 {
+    return std.fmt.parseInt(u64, text orelse fail(usage), 10) catch fail(usage);
+}
+
 pub fn main(init: std.process.Init.Minimal) void {
     var arguments = init.args.iterate();
     _ = arguments.skip();
-    const usage = "ADDRESS TOPIC SIZE_BYTES RATE_PER_S COUNT WARMUP_COUNT [--closed]";
     const address = arguments.next() orelse fail(usage);
     const topic = arguments.next() orelse fail(usage);
-    var numbers: [4]u64 = undefined;
-    for (&numbers) |*number| {
-        const text = arguments.next() orelse fail(usage);
-        number.* = std.fmt.parseInt(u64, text, 10) catch fail(usage);
-    }
-    const size, const rate, const count, const warmup = numbers;
-    if (size > record_size_max or rate == 0 or count <= warmup or topic.len > 249) fail(usage);
-    const closed = if (arguments.next()) |last| std.mem.eql(u8, last, "--closed") else false;
+    const size = number_of(arguments.next());
+    const rate = number_of(arguments.next());
+    const count = number_of(arguments.next());
+    const warmup = number_of(arguments.next());
+    if (size > record_size_max or rate == 0 or count <= warmup) fail(usage);
+    if (topic.len == 0 or topic.len > 249) fail(usage);
+    const choice = arguments.next() orelse "";
+    const nats = std.mem.eql(u8, choice, "--nats");
+    var spread: Spread = .{ .topics = 1, .partitions = 1 };
+    if (std.mem.eql(u8, choice, "--spread")) {
+        spread = .{
+            .topics = number_of(arguments.next()),
+            .partitions = number_of(arguments.next()),
+        };
+        if (spread.topics == 0 or spread.topics > 10 or spread.partitions == 0) fail(usage);
+    } else if (choice.len > 0 and !nats) fail(usage);
     run_state = .{
         .fd = connect_to(address),
-        .frame = request_frame(&frame_buffer, topic, size),
+        .frame = if (nats)
+            publish_frame(&frame_buffer, topic, size)
+        else
+            request_frame(&frame_buffer, topic, size),
         .topic_size = topic.len,
         .count = count,
         .warmup = warmup,
-        .interval_ns = if (closed) 0 else ns_per_s / rate,
-        .closed = closed,
+        .interval_ns = ns_per_s / rate,
+        .spread = spread,
+        .nats = nats,
     };
+    if (nats) run_state.send_all("CONNECT {\"verbose\":false}\r\nSUB " ++ inbox ++ " 1\r\n");
     run_state.go();
     print_result(&run_state, now_ns() - run_state.start_ns);
 }

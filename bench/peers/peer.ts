@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { Child, removeScratchDir, waitUntil } from "../child.ts";
 import { answers } from "../kafka_client.ts";
-import { treeCpuSeconds, treeRssBytes } from "../proc.ts";
+import { treeCpuSeconds, type TreeIo, treeIo, treeRssBytes } from "../proc.ts";
 
 /** When a peer acknowledges: after a sync, or with the bytes in the operating system's cache. */
 export type Durability = "fsync" | "os";
@@ -30,6 +30,8 @@ export interface Prepared extends Description {
   readonly address: string | undefined;
   /** Finds the address in the log of a server that chooses it. */
   readonly addressIn?: RegExp;
+  /** True once it takes requests; default: it answers a Kafka client. */
+  readonly ready?: (address: string) => Promise<true | undefined>;
 }
 
 export interface Peer extends Description {
@@ -41,6 +43,8 @@ export interface Peer extends Description {
   /** User + system seconds of the server and its descendants so far. */
   cpuSeconds(): number;
   rssBytes(): number;
+  /** What the server and its descendants did with files and disks so far. */
+  io(): TreeIo;
   /** Everything the server has written so far. */
   log(): string;
 }
@@ -59,7 +63,7 @@ export async function startPrepared(prepared: Prepared, readyDeadlineMs: number)
         addressIn === undefined ? undefined : addressIn.exec(child.log())?.[1],
       ));
     const what = `${prepared.name} answers at ${address}`;
-    await waitUntil(what, child, readyDeadlineMs, () => answers(address));
+    await waitUntil(what, child, readyDeadlineMs, () => (prepared.ready ?? answers)(address));
     return {
       ...prepared,
       address,
@@ -70,6 +74,7 @@ export async function startPrepared(prepared: Prepared, readyDeadlineMs: number)
       },
       cpuSeconds: () => treeCpuSeconds(child.pid),
       rssBytes: () => treeRssBytes(child.pid),
+      io: () => treeIo(child.pid),
       log: () => child.log(),
     };
   } catch (error) {

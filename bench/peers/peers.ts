@@ -2,21 +2,23 @@
 
 import { freePort } from "../child.ts";
 import { prepare as prepareKafka } from "./kafka.ts";
+import { prepare as prepareNats } from "./nats.ts";
 import { prepare as prepareNull } from "./null.ts";
 import { type Durability, type Peer, type Prepared, startPrepared } from "./peer.ts";
 import { prepare as prepareNode } from "./pyralog.ts";
 
 /** `os` is our own node with the other durability: the price of the sync. */
-export const peerNames = ["pyralog", "os", "null", "kafka"] as const;
+export const peerNames = ["pyralog", "os", "null", "kafka", "nats"] as const;
 export type PeerName = (typeof peerNames)[number];
 
 /** Physical limits: programs without a server, see limits.ts. */
-export const limitNames = ["floor", "fdatasync"] as const;
+export const limitNames = ["floor", "fdatasync", "fio"] as const;
 export type LimitName = (typeof limitNames)[number];
-export type SideName = PeerName | LimitName;
+/** `one` is our own node with one partition, the control of density. */
+export type SideName = PeerName | LimitName | "one";
 
 /** Controls show what is possible and come as `ours / control`; the others are rivals. */
-export const controlNames: readonly SideName[] = ["null", "os", ...limitNames];
+export const controlNames: readonly SideName[] = ["null", "os", "one", ...limitNames];
 
 export interface PeerOptions {
   readonly durability: Durability;
@@ -45,6 +47,8 @@ export function preparePeer(name: PeerName, options: PeerOptions, fixedPort = fa
       return prepareNull();
     case "kafka":
       return prepareKafka({ flush: durability === "fsync", extra: kafkaExtra });
+    case "nats":
+      return prepareNats({ flush: durability === "fsync" });
   }
 }
 
