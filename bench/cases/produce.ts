@@ -26,7 +26,8 @@ class Group {
   }
 
   async finish(records: number): Promise<void> {
-    const consumed = () => this.#members.reduce((sum, member) => sum + member.consumed(), 0);
+    const consumed = () =>
+      this.#members.reduce((sum, member) => sum + member.consumed().records, 0);
     try {
       if (this.#members.length === 0) return;
       await waitUntil("the group has read it all", undefined, consumersDeadlineMs, () =>

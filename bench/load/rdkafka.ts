@@ -172,7 +172,7 @@ export class Member {
     return this.#child.running;
   }
 
-  consumed(): number {
+  consumed(): Consumed {
     return consumedIn(this.#child.log());
   }
 
@@ -184,8 +184,15 @@ export class Member {
 
 const memberStopMs = 5_000;
 
-/** The newest of the interval lines; 0 before the first. */
-export function consumedIn(log: string): number {
-  const lines = [...log.matchAll(/^% (\d+) messages \(\d+ bytes\) consumed in/gm)];
-  return Number(lines.at(-1)?.[1] ?? 0);
+export interface Consumed {
+  readonly records: number;
+  /** From the first record on: joining the group is not reading. */
+  readonly seconds: number;
+}
+
+/** The newest of the interval lines; nothing before the first. */
+export function consumedIn(log: string): Consumed {
+  const lines = [...log.matchAll(/^% (\d+) messages \(\d+ bytes\) consumed in (\d+)ms/gm)];
+  const [, records, millis] = lines.at(-1) ?? [];
+  return { records: Number(records ?? 0), seconds: Number(millis ?? 0) / 1000 };
 }
