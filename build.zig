@@ -205,6 +205,6 @@ fn add_bench(
     });
     const run = b.addRunArtifact(bench);
     run.addPassthruArgs();
-    b.step("bench", "benches of the engine's parts: zig build bench -- NAME")
+    b.step("bench", "benches of the engine's parts: zig build bench [-- NAME...]")
         .dependOn(&run.step);
 }

@@ -78,7 +78,11 @@ export class Child {
 /** Runs to the end beside everything else; its output is what it printed on stdout. */
 export async function output(
   command: readonly string[],
-  options: { readonly timeoutMs?: number; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly timeoutMs?: number;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly cwd?: string;
+  } = {},
 ): Promise<string> {
   const child = Bun.spawn([...command], {
     stdin: "ignore",
@@ -86,6 +90,7 @@ export async function output(
     stderr: "pipe",
     env: { ...process.env, ...options.env },
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   running.add(child);
   const [text, words, code] = await Promise.all([

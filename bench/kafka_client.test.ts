@@ -4,7 +4,7 @@ import { Fact, factStride } from "../src/core/base/facts.ts";
 import { checkBatch } from "../src/wire/batch.ts";
 import { crc32c as productCrc32c } from "../src/wire/crc32c.ts";
 import { readBatch, type StoredRecord } from "../src/wire/records.ts";
-import { BodyReader, BodyWriter, crc32c, singleRecordBatch } from "./kafka_client.ts";
+import { batchesIn, BodyReader, BodyWriter, crc32c, singleRecordBatch } from "./kafka_client.ts";
 
 describe("kafka client", () => {
   test("kafka client: CRC-32C of the check string, and as the product computes it", () => {
@@ -50,5 +50,15 @@ describe("kafka client", () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  test("kafka client: whole batches count, one that is cut off does not", () => {
+    const batch = singleRecordBatch(new Uint8Array(10), 0);
+    const second = Buffer.from(batch);
+    second.writeBigInt64BE(1n, 0);
+    const records = Buffer.concat([batch, second]);
+    expect(batchesIn(records, 0)).toEqual({ batches: 2, nextOffset: 2 });
+    expect(batchesIn(records.subarray(0, -1), 0)).toEqual({ batches: 1, nextOffset: 1 });
+    expect(batchesIn(Buffer.alloc(0), 5)).toEqual({ batches: 0, nextOffset: 5 });
   });
 });

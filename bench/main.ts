@@ -3,14 +3,18 @@
 
 import { type Case, cases } from "./cases.ts";
 import { exitOnSignals } from "./child.ts";
+import { benchCounts } from "./counts.ts";
 import { type Options, optionsUsage, parseOptions } from "./options.ts";
 import { writePage } from "./page.ts";
 import { UsageError } from "./usage_error.ts";
 
 function usage(): string {
   const rows = Object.entries(cases).map(([name, { what }]) => `  ${name.padEnd(12)} ${what}`);
-  const page = "  page         writes docs/performance.md from bench/results/*.jsonl";
-  return `bun run bench CASE [options]\n${rows.join("\n")}\n${page}\n\n${optionsUsage}\n`;
+  const tools = [
+    "  counts       instructions and system calls per batch against counts.json [--update]",
+    "  page         writes docs/performance.md from bench/results/*.jsonl",
+  ];
+  return ["bun run bench CASE [options]", ...rows, ...tools, "", optionsUsage, ""].join("\n");
 }
 
 /** Refuses what says nothing about this case. */
@@ -33,6 +37,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   try {
     if (caseName === "" || caseName.startsWith("-")) throw new UsageError("no case is named");
+    if (caseName === "counts") return await benchCounts(rest.includes("--update"));
     if (caseName === "page") {
       console.error(writePage());
       return 0;

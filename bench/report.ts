@@ -7,9 +7,9 @@ import { describeMachine, type Machine } from "./machine.ts";
 import type { Options } from "./options.ts";
 import type { Description } from "./peers/peer.ts";
 import { controlNames, type SideName } from "./peers/peers.ts";
+import { resultsDir } from "./results.ts";
 import { columns, type Direction, type Ratio, ratio, type Run } from "./rounds.ts";
 import { rounded } from "./stats.ts";
-import { root } from "./tools.ts";
 
 export type Shape = Readonly<Record<string, string | number | boolean>>;
 
@@ -101,7 +101,6 @@ export function publish(report: Report): void {
 
 /** Appends to the results of a case, which are committed: they are the source of published figures. */
 export function keep(caseName: string, line: string): void {
-  const folder = join(root, "bench/results");
-  mkdirSync(folder, { recursive: true });
-  appendFileSync(join(folder, `${caseName}.jsonl`), `${line}\n`);
+  mkdirSync(resultsDir, { recursive: true });
+  appendFileSync(join(resultsDir, `${caseName}.jsonl`), `${line}\n`);
 }

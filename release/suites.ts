@@ -91,6 +91,13 @@ export const suites: readonly Suite[] = [
   suite("build", "dist/pyralog, which the rest runs", "script", ["release/build.ts"], {
     native: true,
   }),
+  suite(
+    "counts",
+    "instructions and system calls against bench/counts.json",
+    "script",
+    ["bench/main.ts", "counts"],
+    { native: true },
+  ),
   suite("vectors", "bytes of other encoders", "tests", below("test/conformance/vectors")),
   suite("clients", "real clients", "tests", below("test/conformance/clients"), {
     ...native,
