@@ -72,7 +72,7 @@ export const cases: Readonly<Record<string, Case>> = {
     run: benchDensity,
     sides: [],
     shapes: ["S8"],
-    ...{ vs: "none", defaultShapes: ["S8"], pairs: 5 },
+    ...{ vs: "none", defaultShapes: ["S8"], pairs },
   },
   memory: {
     what: "resident bytes, idle and under load",

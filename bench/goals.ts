@@ -9,7 +9,12 @@ export interface Value {
   readonly median: number;
   readonly low: number;
   readonly high: number;
+  /** Pairs behind a ratio; undefined for a figure of our own runs. */
+  readonly pairs?: number;
 }
+
+/** A ratio of fewer pairs claims nothing: its interval says little. */
+export const pairsMin = 9;
 
 export interface Goal {
   readonly name: string;
@@ -28,7 +33,7 @@ function ratioTo(side: string, figure: string): Goal["value"] {
     const at = (name: string) => numberAt(line, "ratio", side, figure, name);
     const [middle, low, high] = [at("median"), at("low"), at("high")];
     if (middle === undefined || low === undefined || high === undefined) return undefined;
-    return { median: middle, low, high };
+    return { median: middle, low, high, pairs: numberAt(line, "pairs") ?? 0 };
   };
 }
 
@@ -305,7 +310,8 @@ export const goals: readonly Goal[] = [
 export type Verdict = "met" | "missed" | "open";
 
 /** Beyond the bound only when the whole interval is; the same for missing it. */
-export function verdictOf({ bound, limit }: Goal, { low, high }: Value): Verdict {
+export function verdictOf({ bound, limit }: Goal, { low, high, pairs }: Value): Verdict {
+  if (pairs !== undefined && pairs < pairsMin) return "open";
   const [worst, best] = bound === "at least" ? [low, high] : [high, low];
   const holds = (value: number) => (bound === "at least" ? value >= limit : value <= limit);
   if (holds(worst)) return "met";

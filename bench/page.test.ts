@@ -46,7 +46,7 @@ describe("results", () => {
 describe("goals", () => {
   test("goals: the newest line that fits shows a goal, with its interval", () => {
     const value = evidenceOf(first, [line("1", 0.8), line("2", 0.95)])?.value;
-    expect(value).toEqual({ median: 0.95, low: 0.94, high: 0.96 });
+    expect(value).toEqual({ median: 0.95, low: 0.94, high: 0.96, pairs: 9 });
     const otherShape = line("3", 1, { shape: { name: "B1", size: 1024, durability: "fsync" } });
     expect(evidenceOf(first, [otherShape])).toBeUndefined();
   });
@@ -78,6 +78,12 @@ describe("page", () => {
     expect(part("Goals")).toContain("| 0.95 (0.94 to 0.96) | met |");
     expect(part("Every measurement")).toContain("`bun run bench produce 2`");
     expect(page).not.toContain("bun run bench produce 1");
+  });
+
+  test("page: few pairs claim nothing, whatever they show", () => {
+    const page = pageOf([line("1", 0.95, { pairs: 8 })]);
+    expect(page.split("## What we win")[1]).toContain("Nothing yet.");
+    expect(page).toContain("| 0.95 (0.94 to 0.96) | open |");
   });
 
   test("page: a line without sides, or of another kind, breaks nothing", () => {

@@ -3,7 +3,7 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { evidenceOf, type Goal, goals, verdictOf } from "./goals.ts";
+import { evidenceOf, type Goal, goals, pairsMin, verdictOf } from "./goals.ts";
 import {
   lineShape,
   newestOf,
@@ -52,7 +52,7 @@ function machines(lines: readonly ResultLine[]): string {
 }
 
 function goalRow(goal: Goal, lines: readonly ResultLine[]): readonly string[] {
-  const bound = `${goal.bound} ${figure(goal.limit)}`;
+  const bound = `${goal.bound} ${goal.limit.toLocaleString("en-US")}`;
   const found = evidenceOf(goal, lines);
   if (found === undefined) return [goal.name, goal.what, bound, "", "not measured"];
   const { value } = found;
@@ -66,7 +66,8 @@ export function shapeWords(line: ResultLine): string {
   const shape = lineShape(line);
   const parts = [textAt(line, "case"), textAt(shape, "name")];
   if (shape["size"] !== undefined) parts.push(`${textAt(shape, "size")} B`);
-  if (shape["partitions"] !== undefined) parts.push(`${textAt(shape, "partitions")} partitions`);
+  const partitions = textAt(shape, "partitions");
+  if (partitions !== "") parts.push(`${partitions} partition${partitions === "1" ? "" : "s"}`);
   if (shape["gib"] !== undefined) parts.push(`${textAt(shape, "gib")} GiB`);
   if (shape["idempotent"] === true) parts.push("idempotent");
   return [...parts, textAt(shape, "durability")].filter((part) => part !== "").join(", ");
@@ -80,7 +81,10 @@ export interface Comparison {
   readonly median: number;
   readonly low: number;
   readonly high: number;
-  readonly quietPairs: string;
+  /** Of the pairs in which both runs were quiet; NaN without one. */
+  readonly quiet: number;
+  readonly quietPairs: number;
+  readonly pairs: number;
 }
 
 /** Every ratio of a line to the sides in `group`: controls or peers. */
@@ -94,7 +98,9 @@ export function comparisons(line: ResultLine, group: "control" | "peer"): readon
         figureName,
         of: textAt(line, "ratio", side, figureName, "of"),
         ...{ median: part("median"), low: part("low"), high: part("high") },
-        quietPairs: `${textAt(line, "quiet_pairs")} of ${textAt(line, "pairs")}`,
+        quiet: part("quiet"),
+        quietPairs: numberAt(line, "quiet_pairs") ?? 0,
+        pairs: numberAt(line, "pairs") ?? 0,
       };
     }),
   );
@@ -104,10 +110,12 @@ function comparisonTable(all: readonly Comparison[], none: string): string {
   if (all.length === 0) return none;
   const rows = all.map((each) => [
     ...[each.words, each.side, each.figureName, each.of, figure(each.median)],
-    ...[`${figure(each.low)} to ${figure(each.high)}`, each.quietPairs],
+    `${figure(each.low)} to ${figure(each.high)}`,
+    Number.isNaN(each.quiet) ? "" : figure(each.quiet),
+    `${each.quietPairs} of ${each.pairs}`,
   ]);
-  const head = ["load", "beside", "figure", "ratio", "median", "95 % interval", "quiet pairs"];
-  return table(head, rows);
+  const head = ["load", "beside", "figure", "ratio", "median", "95 % interval"];
+  return table([...head, "of quiet pairs", "quiet"], rows);
 }
 
 function ourFigures(line: ResultLine): string {
@@ -131,13 +139,12 @@ function runTable(lines: readonly ResultLine[]): string {
 export function pageOf(lines: readonly ResultLine[]): string {
   const newest = newestOf(lines);
   const beside = newest.flatMap((line) => comparisons(line, "peer"));
-  const won = beside.filter(({ low }) => low > 1);
-  const lost = beside.filter(({ high }) => high < 1);
+  const won = beside.filter(({ low, pairs }) => low > 1 && pairs >= pairsMin);
+  const lost = beside.filter(({ high, pairs }) => high < 1 && pairs >= pairsMin);
   const even = beside.filter((each) => !won.includes(each) && !lost.includes(each));
   const limits = newest.flatMap((line) => comparisons(line, "control"));
   const goalRows = goals.map((goal) => goalRow(goal, newest));
-  const goalWords =
-    "Met or missed only where the whole interval is, open where it lies across the bound.";
+  const goalWords = `Met or missed only where the whole interval is, of at least ${pairsMin} pairs; else open.`;
   return [
     introduction,
     `## Machine\n\n${machines(newest)}`,
