@@ -23,9 +23,14 @@ describe("strace", () => {
     expect(groupsOf(calls)).toEqual({ receive: 8, send: 12, write: 10, sync: 10, other: 20 });
   });
 
-  test("strace: figures are per batch, storage also per sync", () => {
-    expect(callFigures(callsIn(table), 20)).toMatchObject({
-      ...{ data_calls_per_batch: 2, storage_per_batch: 1, storage_per_sync: 2, other_per_batch: 1 },
+  test("strace: figures are per batch, storage also per group", () => {
+    expect(callFigures(callsIn(table), 20, 10)).toMatchObject({
+      ...{
+        data_calls_per_batch: 2,
+        storage_per_batch: 1,
+        storage_per_group: 2,
+        other_per_batch: 1,
+      },
     });
   });
 });

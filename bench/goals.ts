@@ -220,7 +220,7 @@ export const goals: readonly Goal[] = [
     "share read from memory near the tail",
     "fetch",
     { size: 100 },
-    single("tail_hit_rate"),
+    single("tail", "hit_rate"),
     least(0.99),
   ),
   goal(
@@ -286,7 +286,7 @@ export const goals: readonly Goal[] = [
     "storage calls per group at B2",
     "syscalls",
     { ...fsync, name: "B2" },
-    ours("storage_per_sync"),
+    ours("storage_per_group"),
     most(2),
   ),
   goal(

@@ -10,18 +10,18 @@ import { removeScratchDir, scratchDir, waitUntil } from "../child.ts";
 import { floorSide, limitReports } from "../limits.ts";
 import { freshStream } from "../load/nats_client.ts";
 import { consume, Member, produceTogether } from "../load/rdkafka.ts";
+import { metricsPort, readMetrics } from "../metrics.ts";
 import type { Options } from "../options.ts";
 import { natsConsume, natsFill } from "../peers/nats.ts";
+import { startPeer } from "../peers/peers.ts";
 import { publish, sideReport } from "../report.ts";
 import { type Figures, runRounds, type Side } from "../rounds.ts";
 import { freshTopic, type Server, warmMemory, withServers } from "../servers.ts";
 import { type Shape, shapeFields, shapeOf } from "../shapes.ts";
-import { median } from "../stats.ts";
 import { UsageError } from "../usage_error.ts";
 import { loadOf } from "./produce.ts";
 
 const topic = "fetch";
-const tailTopic = "tail";
 const memberMsMax = 180_000;
 
 async function fill({ name, peer }: Server, shape: Shape): Promise<void> {
@@ -88,28 +88,44 @@ function sideOf(server: Server, shape: Shape): Side {
 /** Records per second: a rate at which the consumer never falls a second behind. */
 const tailRate = 100_000;
 const tailSeconds = 5;
+const hits = "pyralog_tail_cache_hits_total";
+const misses = "pyralog_tail_cache_misses_total";
 
 /**
- * A consumer that waits at the end while a producer writes at a steady rate. What the node reads with
- * read(2) from its files meanwhile, it did not have in its tail cache.
+ * A consumer that waits at the end while a producer writes at a steady rate, on a node of its own: the
+ * share of reads that its tail cache answers, and what it reads from files and disk meanwhile.
  */
-async function nearTail({ peer }: Server, { sizeBytes }: Shape, quick: boolean): Promise<Figures> {
-  const { address } = peer;
+async function nearTail(options: Options, { sizeBytes }: Shape): Promise<Figures> {
+  const { port, setting } = metricsPort();
+  const { durability, quick } = options;
   const count = (tailRate * tailSeconds) / (quick ? 5 : 1);
-  await freshTopic(peer, tailTopic, 1, undefined);
-  const start = peer.io();
-  const load = { address, topic: tailTopic, sizeBytes, count };
-  const [{ bytes }] = await Promise.all([
-    consume({ ...load, partition: 0 }),
-    produceTogether({ ...load, lingerMs: 5, batchRecords: 10_000, rate: tailRate }, 1),
-  ]);
-  const end = peer.io();
-  const fileBytes = end.fileReadBytes - start.fileReadBytes;
-  return {
-    hit_rate: Math.max(0, 1 - fileBytes / bytes),
-    file_read_bytes: fileBytes,
-    disk_read_bytes: end.diskReadBytes - start.diskReadBytes,
-  };
+  const settings = [...options.settings, setting];
+  const peer = await startPeer("pyralog", { durability, settings });
+  try {
+    const { address } = peer;
+    await freshTopic(peer, topic, 1, undefined);
+    const before = await readMetrics(port, [hits, misses]);
+    const start = peer.io();
+    const load = { address, topic, sizeBytes, count };
+    await Promise.all([
+      consume({ ...load, partition: 0 }),
+      produceTogether({ ...load, lingerMs: 5, batchRecords: 10_000, rate: tailRate }, 1),
+    ]);
+    const end = peer.io();
+    const after = await readMetrics(port, [hits, misses]);
+    const hit = after(hits) - before(hits);
+    const missed = after(misses) - before(misses);
+    return {
+      rate: tailRate,
+      hits: hit,
+      misses: missed,
+      hit_rate: hit / (hit + missed),
+      file_read_bytes: end.fileReadBytes - start.fileReadBytes,
+      disk_read_bytes: end.diskReadBytes - start.diskReadBytes,
+    };
+  } finally {
+    await peer.stop();
+  }
 }
 
 export async function benchFetch(options: Options, command: string): Promise<void> {
@@ -128,11 +144,7 @@ export async function benchFetch(options: Options, command: string): Promise<voi
       await side.measure(-1);
     }
     const runs = await runRounds(sides, options);
-    const tail: Figures[] = [];
-    for (let round = 0; round < Math.min(3, options.pairs); round += 1) {
-      tail.push(await nearTail(ours, shape, options.quick));
-      await freshTopic(ours.peer, `${tailTopic}-gone-${round}`, 1, tailTopic);
-    }
+    const tail = options.subject === "pyralog" ? await nearTail(options, shape) : undefined;
     publish({
       options,
       folder: ours.peer.folder,
@@ -140,15 +152,7 @@ export async function benchFetch(options: Options, command: string): Promise<voi
       ours: sideReport(ours, runs),
       others: [...others.map((other) => sideReport(other, runs)), ...limitReports(options, runs)],
       compared: { records_per_s: "rate", cpu_s_per_gb: "cost" },
-      extra: {
-        tail: {
-          rate: tailRate,
-          hit_rate: tail.map((each) => each["hit_rate"] ?? Number.NaN),
-          file_read_bytes: tail.map((each) => each["file_read_bytes"] ?? Number.NaN),
-          disk_read_bytes: tail.map((each) => each["disk_read_bytes"] ?? Number.NaN),
-        },
-        tail_hit_rate: median(tail.map((each) => each["hit_rate"] ?? Number.NaN)),
-      },
+      ...(tail === undefined ? {} : { extra: { tail } }),
       command,
     });
   });

@@ -3,6 +3,7 @@
 
 import { KafkaClient } from "../kafka_client.ts";
 import { produceTogether } from "../load/rdkafka.ts";
+import { metricsPort, readMetrics } from "../metrics.ts";
 import type { Options } from "../options.ts";
 import { publish, sideReport } from "../report.ts";
 import { type Figures, runRounds, type Side } from "../rounds.ts";
@@ -14,6 +15,23 @@ import { loadOf } from "./produce.ts";
 
 /** strace makes every call some ten times as dear, so a run has fewer records. */
 const recordsMax = 200_000;
+/** Of the node's counters: frames written with one call, and zeros written ahead of the log. */
+const groupsName = "pyralog_commit_groups_total";
+const filledName = "pyralog_filled_bytes_total";
+const filledPauseMs = 1000;
+const filledTriesMax = 60;
+
+/** The node writes its segments ahead, once: that is no call of any batch. */
+async function filledAhead(port: number): Promise<void> {
+  let before = -1;
+  for (let tries = 0; tries < filledTriesMax; tries += 1) {
+    const filled = (await readMetrics(port, [filledName]))(filledName);
+    if (filled === before) return;
+    before = filled;
+    await Bun.sleep(filledPauseMs);
+  }
+  throw new Error(`the node still fills its segments after ${filledTriesMax} s`);
+}
 
 async function batchesOf({ peer }: Server, topic: string, partitions: number): Promise<number> {
   const client = await KafkaClient.connect(peer.address);
@@ -24,7 +42,7 @@ async function batchesOf({ peer }: Server, topic: string, partitions: number): P
   }
 }
 
-export function callFigures(calls: Calls, batches: number): Figures {
+export function callFigures(calls: Calls, batches: number, groups: number): Figures {
   const { receive, send, write, sync, other } = groupsOf(calls);
   return {
     batches,
@@ -32,13 +50,19 @@ export function callFigures(calls: Calls, batches: number): Figures {
     receive_per_batch: receive / batches,
     send_per_batch: send / batches,
     storage_per_batch: (write + sync) / batches,
-    // A group is synced once, so this is the number of calls that a group of batches costs.
-    storage_per_sync: (write + sync) / sync,
+    batches_per_group: batches / groups,
+    storage_per_group: (write + sync) / groups,
     other_per_batch: other / batches,
   };
 }
 
-function sideOf(server: Server, shape: Shape, options: Options, kept: Calls[]): Side {
+function sideOf(
+  server: Server,
+  shape: Shape,
+  { idempotent }: Options,
+  port: number,
+  kept: Calls[],
+): Side {
   const { name, peer } = server;
   let topic: string | undefined;
   return {
@@ -47,13 +71,17 @@ function sideOf(server: Server, shape: Shape, options: Options, kept: Calls[]): 
       const next = `syscalls-${round}`;
       await freshTopic(peer, next, shape.partitions, topic);
       topic = next;
+      await filledAhead(port);
     },
     async measure(round): Promise<Figures> {
       const to = `syscalls-${round}`;
-      const load = { ...loadOf(shape, options.idempotent), address: peer.address, topic: to };
+      const load = { ...loadOf(shape, idempotent), address: peer.address, topic: to };
+      const before = await readMetrics(port, [groupsName]);
       const { calls } = await traceCalls(peer.pid, () => produceTogether(load, shape.producers));
+      const after = await readMetrics(port, [groupsName]);
       kept.push(calls);
-      return callFigures(calls, await batchesOf(server, to, shape.partitions));
+      const batches = await batchesOf(server, to, shape.partitions);
+      return callFigures(calls, batches, after(groupsName) - before(groupsName));
     },
   };
 }
@@ -71,9 +99,11 @@ function listed(all: readonly Calls[], batches: number): Record<string, number> 
 export async function benchSyscalls(options: Options, command: string): Promise<void> {
   const full = shapeOf(options);
   const shape = { ...full, count: options.count ?? Math.min(full.count, recordsMax) };
-  await withServers(options, async (ours) => {
+  const { port, setting } = metricsPort();
+  const settings = [...options.settings, setting];
+  await withServers({ ...options, settings }, async (ours) => {
     const kept: Calls[] = [];
-    const runs = await runRounds([sideOf(ours, shape, options, kept)], options);
+    const runs = await runRounds([sideOf(ours, shape, options, port, kept)], options);
     const batches = (runs.get(ours.name) ?? []).reduce(
       (sum, run) => sum + (run.figures["batches"] ?? 0),
       0,
