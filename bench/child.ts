@@ -82,6 +82,8 @@ export async function output(
     readonly timeoutMs?: number;
     readonly env?: Readonly<Record<string, string>>;
     readonly cwd?: string;
+    /** Exit codes that are no failure; default: 0 alone. */
+    readonly codes?: readonly number[];
   } = {},
 ): Promise<string> {
   const child = Bun.spawn([...command], {
@@ -99,7 +101,7 @@ export async function output(
     child.exited,
   ]);
   running.delete(child);
-  if (code === 0) return text;
+  if ((options.codes ?? [0]).includes(code)) return text;
   const said = `${text}${words}`.slice(-4000);
   throw new Error(`${command.join(" ")}\nended with ${code}:\n${said}`);
 }
