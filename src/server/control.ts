@@ -21,6 +21,7 @@ import {
   type StreamEntry,
 } from "../storage/storage.ts";
 import type { ControlStart, FromControl, ToControl } from "./control_messages.ts";
+import { Pace } from "./pace.ts";
 import { Pulse } from "./pulse.ts";
 
 declare const self: Worker;
@@ -29,7 +30,6 @@ declare const self: Worker;
 const term = leaderEpoch(1);
 /** Bytes of the log that one read brings at start. */
 const replayBytes = 1024 * 1024;
-const tickMs = 10;
 /** Requests of our own; no client asks here. */
 const registerRequest = 0;
 
@@ -52,7 +52,7 @@ class ControlServer implements ControlEffects {
   #nextRequest = 1;
   /** Index of the snapshot under way, by request. */
   readonly #snapshots = new Map<number, MetadataIndex>();
-  #timer: ReturnType<typeof setInterval> | null = null;
+  readonly #pace: Pace;
   #tail: Ticket = ticket(0);
   #durable: Ticket = ticket(0);
 
@@ -60,7 +60,11 @@ class ControlServer implements ControlEffects {
     this.#start = start;
     this.#store = Store.of(start.libraryPath, start.store);
     this.#node = new ControlNode(start.settings);
-    this.#pulse = new Pulse(start.beats, tickMs);
+    this.#pulse = new Pulse(start.beats);
+    this.#pace = new Pace(
+      (now, intervalMs) => this.#tick(now, intervalMs),
+      () => !this.#node.idle,
+    );
   }
 
   begin(): void {
@@ -78,6 +82,7 @@ class ControlServer implements ControlEffects {
   }
 
   propose(message: Extract<ToControl, { kind: "propose" }>): void {
+    this.#pace.touch();
     this.#node.step({ kind: "propose", request: message.request, command: message.command }, this);
   }
 
@@ -105,17 +110,15 @@ class ControlServer implements ControlEffects {
 
   /** The log is in: register this life of the node, which moves its partitions to their next epoch. */
   #replayed(): void {
-    this.#tick();
-    this.#timer = setInterval(() => this.#tick(), tickMs);
+    this.#pace.start();
     const { register, settings } = this.#start;
     const command = { kind: "register", ...register, clusterId: settings.clusterId } as const;
     this.#node.step({ kind: "propose", request: registerRequest, command }, this);
   }
 
-  #tick(): void {
+  #tick(now: number, intervalMs: number): void {
     if (this.#dead) return;
-    const now = Bun.nanoseconds() / 1e6;
-    this.#pulse.beat(now);
+    this.#pulse.beat(now, intervalMs);
     this.#node.step({ kind: "tick", now: Math.floor(now), wall: Date.now() }, this);
   }
 
@@ -168,7 +171,7 @@ class ControlServer implements ControlEffects {
   #maybeStopped(): void {
     if (!this.#stopping || !this.#node.idle || this.#durable < this.#tail) return;
     this.#stopping = false;
-    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#pace.stop();
     this.#store.detach();
     tell({ kind: "stopped" });
   }

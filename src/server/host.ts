@@ -51,6 +51,8 @@ export class Counters {
 export class Host implements Effects {
   readonly node: DataNode;
   readonly counters = new Counters();
+  /** Called when something comes in from outside, before it is looked at: an idle node ticks then. */
+  work: () => void = () => {};
   readonly #disk: Disk;
   readonly #control: ControlPort;
   readonly #log: Log;
@@ -76,6 +78,7 @@ export class Host implements Effects {
   }
 
   addConnection(door: Door): number {
+    this.work();
     const id = this.#nextConnection;
     this.#nextConnection += 1;
     this.#doors.set(id, door);

@@ -27,23 +27,21 @@ export function newBeats(): Float64Array {
 
 export class Pulse {
   readonly #beats: Float64Array | null;
-  readonly #tickMs: number;
   #profiler = new GCProfiler();
   #last = -1;
   #turnAt = 0;
 
   /** Null: nobody will read it, and nothing is counted. */
-  constructor(beats: Float64Array | null, tickMs: number) {
+  constructor(beats: Float64Array | null) {
     this.#beats = beats;
-    this.#tickMs = tickMs;
     if (beats !== null) this.#profiler.start();
   }
 
-  /** A tick of the thread's loop, in exact monotonic ms. */
-  beat(now: number): void {
+  /** A tick of the thread's loop, in exact monotonic ms; it was meant to come after `intervalMs`. */
+  beat(now: number, intervalMs: number): void {
     const beats = this.#beats;
     if (beats === null) return;
-    const late = this.#last < 0 ? 0 : Math.max(0, now - this.#last - this.#tickMs);
+    const late = this.#last < 0 ? 0 : Math.max(0, now - this.#last - intervalMs);
     this.#last = now;
     add(beats, Beat.ticks, 1);
     add(beats, Beat.lagMs, late);

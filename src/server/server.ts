@@ -20,6 +20,7 @@ import { ExitCode, FatalError } from "./exit.ts";
 import { type ControlPort, Host } from "./host.ts";
 import { createLog, type Log } from "./log.ts";
 import type { Watch } from "./http/watch.ts";
+import { Pace } from "./pace.ts";
 import { newBeats, Pulse } from "./pulse.ts";
 import { KafkaListener } from "./tcp/listener.ts";
 
@@ -29,9 +30,8 @@ export interface ServeOptions {
   readonly version: string;
 }
 
-const tickMs = 10;
-/** Idle and slow connections are looked for once a second. */
-const ticksPerSweep = 100;
+/** Idle and slow connections are looked for this often. */
+const sweepMs = 1000;
 
 /** Runs a node until it is told to stop; returns the exit code. */
 export async function serve(options: ServeOptions): Promise<number> {
@@ -74,10 +74,10 @@ class Node {
   #listener: KafkaListener | null = null;
   #watch: Watch | null = null;
   readonly #pulse: Pulse;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #pace: Pace;
   #stop: (code: number) => void = () => {};
   #stopping = false;
-  #ticks = 0;
+  #sweptAt = 0;
 
   static async start(config: Config, version: string, log: Log): Promise<Node> {
     const libraryPath = loadLibrary(config);
@@ -99,7 +99,7 @@ class Node {
     const host = new Host(settings, disk, control, log);
     const beats =
       config.observability.metrics_port === null ? null : { data: newBeats(), control: newBeats() };
-    const pulse = new Pulse(beats?.data ?? null, tickMs);
+    const pulse = new Pulse(beats?.data ?? null);
     const node = new Node(config, version, log, directory, host, control, disk, pulse);
     await control.start(
       {
@@ -176,8 +176,12 @@ class Node {
         this.#fatal(new FatalError(ExitCode.diskFailed, diskFailure(config, number))),
       damaged: (completion) => this.#damaged(completion),
     });
-    this.#tick();
-    this.#timer = setInterval(() => this.#tick(), tickMs);
+    this.#pace = new Pace(
+      (now, intervalMs) => this.#tick(now, intervalMs),
+      () => host.node.broker.opensInBackground,
+    );
+    host.work = () => this.#pace.touch();
+    this.#pace.start();
     process.once("SIGTERM", () => void this.stop());
     process.once("SIGINT", () => void this.stop());
   }
@@ -201,20 +205,20 @@ class Node {
     this.#listener?.stopAccepting();
     this.#listener?.closeAll();
     this.#watch?.stop();
-    clearInterval(this.#timer);
+    this.#pace.stop();
     await this.#control.stop();
     this.#directory.close(true);
     this.#log.info("stopped", {});
     this.#stop(ExitCode.ok);
   }
 
-  #tick(): void {
-    const now = Bun.nanoseconds() / 1e6;
-    this.#pulse.beat(now);
+  #tick(now: number, intervalMs: number): void {
+    this.#pulse.beat(now, intervalMs);
     this.#host.input({ kind: "tick", now: Math.floor(now), wall: Date.now() });
     this.#host.flush();
-    this.#ticks += 1;
-    if (this.#ticks % ticksPerSweep === 0) this.#listener?.sweep(this.#host.now());
+    if (now < this.#sweptAt + sweepMs) return;
+    this.#sweptAt = now;
+    this.#listener?.sweep(this.#host.now());
   }
 
   #space(takesWrites: boolean): void {
@@ -262,6 +266,7 @@ class ControlThread implements ControlPort {
     return new Promise((resolve) => {
       worker.onmessage = (event: MessageEvent<FromControl>) => {
         const told = event.data;
+        host.work();
         switch (told.kind) {
           case "ready":
             return resolve();

@@ -340,6 +340,11 @@ export class Broker {
   readonly #owns = (topic: TopicId, partition: PartitionIndex): boolean =>
     this.image.topicById(topic)?.slotOf(partition) !== undefined;
 
+  /** True while partitions are left that nobody has touched and that ticks will open. */
+  get opensInBackground(): boolean {
+    return this.partitions.nextClosed(this.#openCursor, this.image.slotCount) >= 0;
+  }
+
   /** Opens a few partitions in the background. */
   #openSome(): void {
     for (let i = 0; i < opensPerTick; i += 1) {

@@ -88,6 +88,7 @@ export class KafkaConnection implements FrameSink {
   }
 
   received(chunk: Uint8Array): void {
+    this.#host.work();
     this.lastActive = this.#host.now();
     this.#host.counters.bytesIn += chunk.byteLength;
     // Plain from here on: `slice` of a Buffer would not copy.
