@@ -153,8 +153,8 @@ export class KafkaConnection implements FrameSink {
     if (isRefused(header)) return this.close("malformed request header");
     const { api } = header;
     if (api === null) return this.close("unknown API key");
-    if (!header.versionKnown && api.key !== apiVersionsKey)
-      return this.close("unsupported API version");
+    const future = api.key === apiVersionsKey && header.apiVersion > api.versions[1];
+    if (!header.versionKnown && !future) return this.close("unsupported API version");
     let body = bytes;
     let from = header.bodyStart;
     let to = end;

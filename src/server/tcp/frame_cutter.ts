@@ -9,8 +9,9 @@ export class AssemblyPool {
   readonly #free: Uint8Array[] = [];
   #bytes = 0;
 
-  /** A buffer of at least `atLeast` bytes, larger where one is at hand. */
+  /** A buffer of at least `atLeast` bytes, larger where one is at hand; a small one is made to fit. */
   take(atLeast: number): Uint8Array {
+    if (atLeast < pooledBytesMin) return new Uint8Array(atLeast);
     for (let i = this.#free.length - 1; i >= 0; i -= 1) {
       const buffer = this.#free[i];
       if (buffer === undefined || buffer.byteLength < atLeast) continue;
@@ -23,6 +24,7 @@ export class AssemblyPool {
   }
 
   give(buffer: Uint8Array): void {
+    if (buffer.byteLength < pooledBytesMin) return;
     if (this.#bytes + buffer.byteLength > pooledBytesMax || this.#free.length >= pooledBuffersMax)
       return;
     this.#free.push(buffer);
@@ -32,11 +34,13 @@ export class AssemblyPool {
 
 const pooledBytesMax = 32 * 1024 * 1024;
 const pooledBuffersMax = 64;
+/** Below it a buffer is of its frame alone: thousands of peers may send a byte each and wait. */
+const pooledBytesMin = 64 * 1024;
 /** First size of a buffer for a frame whose bytes have not arrived yet. */
-const assemblyBytesMin = 64 * 1024;
+const assemblyBytesMin = 64;
 
 function roundUp(bytes: number): number {
-  let size = assemblyBytesMin;
+  let size = pooledBytesMin;
   while (size < bytes) size *= 2;
   return size;
 }
