@@ -34,6 +34,12 @@ export interface ControlPort {
   propose(request: number, command: Command): void;
 }
 
+/** What the effects need of a disk; a test brings one in memory. */
+export type HostDisk = Pick<
+  Disk,
+  "append" | "checkBatches" | "lookup" | "open" | "read" | "remove" | "retain" | "trim"
+>;
+
 interface QueuedRead {
   readonly request: number;
   readonly parts: readonly ReadPart[];
@@ -53,9 +59,10 @@ export class Host implements Effects {
   readonly counters = new Counters();
   /** Called when something comes in from outside, before it is looked at: an idle node ticks then. */
   work: () => void = () => {};
-  readonly #disk: Disk;
+  readonly #disk: HostDisk;
   readonly #control: ControlPort;
   readonly #log: Log;
+  readonly #bug: (words: string) => never;
   readonly #doors = new Map<number, Door>();
   #nextConnection = 1;
   readonly #queue: Input[] = [];
@@ -65,11 +72,18 @@ export class Host implements Effects {
   #dirty: Door[] = [];
   #waiting: Door[] = [];
 
-  constructor(settings: Settings, disk: Disk, control: ControlPort, log: Log) {
+  constructor(
+    settings: Settings,
+    disk: HostDisk,
+    control: ControlPort,
+    log: Log,
+    bug: (words: string) => never = endProcess,
+  ) {
     this.node = new DataNode(settings);
     this.#disk = disk;
     this.#control = control;
     this.#log = log;
+    this.#bug = bug;
   }
 
   /** Monotonic milliseconds of the newest tick: exact enough for idle times. */
@@ -104,9 +118,7 @@ export class Host implements Effects {
       } while (this.#readNext());
     } catch (error) {
       // Bun would hand it to a socket's `error` handler and run on after half a step.
-      const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      process.stderr.write(`pyralog: bug in the data thread: ${words}\n`);
-      process.exit(ExitCode.bug);
+      this.#bug(error instanceof Error ? (error.stack ?? error.message) : String(error));
     } finally {
       this.#stepping = false;
     }
@@ -264,4 +276,9 @@ export class Host implements Effects {
   ): void {
     this.#log[level](event, fields);
   }
+}
+
+function endProcess(words: string): never {
+  process.stderr.write(`pyralog: bug in the data thread: ${words}\n`);
+  process.exit(ExitCode.bug);
 }

@@ -63,6 +63,7 @@ export class MemoryDisk {
   readonly #bound = new Map<Slot, Stream>();
   /** Bytes of reads whose step is not over. */
   readonly #views: Uint8Array[] = [];
+  readonly #keys = new Map<Slot, string>();
   #tail = 0;
   durable = 0;
   /** Has no room to forget what was deleted. */
@@ -129,6 +130,7 @@ export class MemoryDisk {
       this.#streams.set(key, stream);
     }
     this.#bound.set(slot, stream);
+    this.#keys.set(slot, key);
     const last = stream.batches.at(-1);
     return {
       logStart: offset(stream.logStart),
@@ -282,10 +284,10 @@ export class MemoryDisk {
   }
 
   remove(slot: Slot): void {
-    const stream = this.#bound.get(slot);
+    const key = this.#keys.get(slot);
     this.#bound.delete(slot);
-    if (this.full) return;
-    for (const [key, each] of this.#streams) if (each === stream) this.#streams.delete(key);
+    this.#keys.delete(slot);
+    if (key !== undefined && !this.full) this.#streams.delete(key);
   }
 
   /** Everything at once, where a real disk takes many steps. */
