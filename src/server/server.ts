@@ -334,6 +334,14 @@ function makeDirectory(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o750 });
   } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    if (code === "EEXIST" || code === "ENOTDIR") {
+      const what = code === "EEXIST" ? "is a file" : "lies below a file";
+      throw new FatalError(
+        ExitCode.usage,
+        `server.data_dir ${path} ${what}. Name a directory, or a path where one can be made.`,
+      );
+    }
     const words = error instanceof Error ? error.message : String(error);
     throw new FatalError(
       ExitCode.readOnly,
