@@ -37,7 +37,17 @@ export interface ControlPort {
 /** What the effects need of a disk; a test brings one in memory. */
 export type HostDisk = Pick<
   Disk,
-  "append" | "checkBatches" | "lookup" | "open" | "read" | "remove" | "retain" | "trim"
+  | "append"
+  | "checkBatches"
+  | "lookup"
+  | "open"
+  | "read"
+  | "readHeaders"
+  | "readSidecar"
+  | "remove"
+  | "retain"
+  | "sidecar"
+  | "trim"
 >;
 
 interface QueuedRead {

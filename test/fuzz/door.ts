@@ -4,6 +4,7 @@
 
 import type { Command } from "../../src/core/base/commands.ts";
 import type { LeaderEpoch, PartitionIndex, Slot, TopicId } from "../../src/core/base/ids.ts";
+import { requestBytesMax } from "../../src/core/base/limits.ts";
 import { nodeId, noTopicId, offset, type Offset, ticket } from "../../src/core/base/ids.ts";
 import type { ReadPart } from "../../src/core/base/node_contract.ts";
 import type { Settings } from "../../src/core/base/settings.ts";
@@ -112,6 +113,17 @@ class DoorDisk implements HostDisk {
     const found = this.memory.open(slot, `${topic}/${partition}`);
     this.#host().input({ kind: "opened", slot, partition: found });
   }
+  sidecar(slot: Slot, at: Offset, state: Uint8Array): void {
+    this.memory.sidecar(slot, at, state);
+  }
+  readSidecar(slot: Slot): void {
+    const outcome = this.memory.readSidecar(slot);
+    this.#host().input({ kind: "sidecar-read", slot, outcome });
+  }
+  readHeaders(slot: Slot, from: Offset, limit: Offset): void {
+    const outcome = this.memory.readHeaders(slot, from, limit);
+    this.#host().input({ kind: "headers-read", slot, outcome });
+  }
   read(request: number, parts: readonly ReadPart[], bytesMax: number): void {
     let left = bytesMax;
     const outcomes = parts.map((part, i) => {
@@ -126,9 +138,10 @@ class DoorDisk implements HostDisk {
     slot: Slot,
     by: "timestamp" | "max-timestamp",
     value: number,
+    from: Offset,
     limit: Offset,
   ): void {
-    const found = this.memory.lookup(slot, by, value, limit);
+    const found = this.memory.lookup(slot, by, value, from, limit);
     const opened = found.records.byteLength === 0 ? found.records : openBatch(found.records);
     const outcome =
       opened === null
@@ -199,7 +212,7 @@ export class DoorNode implements ControlPort {
 
   connect(peer: Peer): KafkaConnection {
     // proof: a connection calls what Peer has and nothing else of a socket
-    return new KafkaConnection(this.#host, peer as unknown as KafkaSocket, this.pool, null);
+    return new KafkaConnection(this.#host, peer as unknown as KafkaSocket, this.pool, null, requestBytesMax);
   }
 
   /** As the listener does for bytes that arrive. */
@@ -241,6 +254,7 @@ export class DoorNode implements ControlPort {
       this.#progress();
     }
     this.#host.progressed();
+    memory.forgetViews();
   }
 
   #progress(): void {
