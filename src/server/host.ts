@@ -13,12 +13,14 @@ import {
   type Ticket,
   type TopicId,
 } from "../core/base/ids.ts";
+import { connectionOutputBytesMax, outputBytesMax, readBytesMin } from "../core/base/limits.ts";
 import type { Call, Effects, Input, ReadPart } from "../core/base/node_contract.ts";
 import { DataNode } from "../core/node/node.ts";
 import type { Settings } from "../core/base/settings.ts";
 import type { Disk } from "./disk/disk.ts";
 import { ExitCode } from "./exit.ts";
 import type { Log } from "./log.ts";
+import type { Owed } from "./tcp/output.ts";
 
 /** What takes answers: a Kafka connection, later an HTTP request. */
 export interface Door {
@@ -38,6 +40,7 @@ export interface ControlPort {
 export type HostDisk = Pick<
   Disk,
   | "append"
+  | "bytesOf"
   | "checkBatches"
   | "lookup"
   | "open"
@@ -47,6 +50,7 @@ export type HostDisk = Pick<
   | "remove"
   | "retain"
   | "sidecar"
+  | "sweep"
   | "trim"
 >;
 
@@ -69,6 +73,8 @@ export class Host implements Effects {
   readonly counters = new Counters();
   /** Called when something comes in from outside, before it is looked at: an idle node ticks then. */
   work: () => void = () => {};
+  /** Answers that sockets have not taken. */
+  readonly owed: Owed = { bytes: 0 };
   readonly #disk: HostDisk;
   readonly #control: ControlPort;
   readonly #log: Log;
@@ -229,7 +235,17 @@ export class Host implements Effects {
   }
 
   read(request: number, parts: readonly ReadPart[], bytesMax: number): void {
-    this.#reads.push({ request, parts, bytesMax });
+    this.#reads.push({ request, parts, bytesMax: Math.min(bytesMax, this.#readBytesMax()) });
+  }
+
+  /** What a connection may owe before its next request waits: nothing when others owe much. */
+  get outputMax(): number {
+    return this.owed.bytes * 2 > outputBytesMax ? 0 : connectionOutputBytesMax;
+  }
+
+  /** Half of the memory that is left, so that many answers at once fit in it. */
+  #readBytesMax(): number {
+    return Math.max(readBytesMin, Math.floor((outputBytesMax - this.owed.bytes) / 2));
   }
 
   lookup(

@@ -139,3 +139,17 @@ export const responseRowsMax = 500_000;
 /** Reads and look-ups that wait for a reader of the disk; more are answered "failed": retriable. */
 export const diskRequestsQueuedMax = 100_000;
 assert(requestPartitionsMax <= diskRequestsQueuedMax, "one request can ask for all its partitions");
+/**
+ * Memory of answers that sockets have not taken, of all connections together. A read brings half of
+ * what is left of it.
+ */
+export const outputBytesMax = 64 * 1024 * 1024;
+/** What a read may bring however little of that is left; a first batch may be larger. */
+export const readBytesMin = 64 * 1024;
+/** Beyond that memory, a connection that has taken nothing for so long is closed. */
+export const outputStallMs = 10_000;
+
+assert(
+  (batchBytesMax + connectionOutputBytesMax) * 2 <= outputBytesMax,
+  "a connection that reads is not slowed down while few do not",
+);

@@ -13,7 +13,6 @@ import { assert } from "../../core/base/assert.ts";
 import { Attribute, Codec, Fact, factStride } from "../../core/base/facts.ts";
 import {
   connectionBytesInFlightMax,
-  connectionOutputBytesMax,
   connectionRequestsMax,
   frameOverheadBytes,
   responseBytesMax,
@@ -62,6 +61,9 @@ export class KafkaConnection implements FrameSink {
   /** Monotonic ms of the last byte received, and of the first byte of a frame that is not whole. */
   lastActive: number;
   partialSince = -1;
+  /** What the peer had taken when it was looked at last, and since when that has not changed. */
+  #taken = 0;
+  #takenAt: number;
 
   constructor(
     host: Host,
@@ -73,7 +75,7 @@ export class KafkaConnection implements FrameSink {
     this.#host = host;
     this.#socket = socket;
     this.#cutter = new FrameCutter(this, pool, bytesMax);
-    this.#output = new Output(socket);
+    this.#output = new Output(socket, host.owed);
     this.#advertised = advertised ?? {
       host: plainAddress(socket.localAddress),
       port: socket.localPort,
@@ -81,10 +83,20 @@ export class KafkaConnection implements FrameSink {
     this.#peer = plainAddress(socket.remoteAddress);
     this.id = host.addConnection(this);
     this.lastActive = host.now();
+    this.#takenAt = this.lastActive;
   }
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** How long the peer has taken nothing of what waits for it; looked at now and then. */
+  stalledMs(now: number): number {
+    if (this.#output.pending === 0 || this.#output.taken !== this.#taken) {
+      this.#taken = this.#output.taken;
+      this.#takenAt = now;
+    }
+    return now - this.#takenAt;
   }
 
   received(chunk: Uint8Array): void {
@@ -114,6 +126,7 @@ export class KafkaConnection implements FrameSink {
     this.#closed = true;
     this.#cutter.release();
     this.#early.clear();
+    this.#output.release();
     this.#host.removeConnection(this);
   }
 
@@ -134,7 +147,7 @@ export class KafkaConnection implements FrameSink {
     if (inFlight >= connectionRequestsMax) return false;
     if (this.#bytesInFlight > 0 && this.#bytesInFlight + (end - start) > connectionBytesInFlightMax)
       return false;
-    if (this.#output.pending > connectionOutputBytesMax) return false;
+    if (this.#output.pending > this.#host.outputMax) return false;
     // The smallest batches cost as much again in frame headers as they are long.
     if (isProduce && !this.#host.takes(2 * (end - start) + frameOverheadBytes)) {
       this.#host.waitForDisk(this);

@@ -1,7 +1,7 @@
 // The Kafka listener: accepts connections, and closes those that are idle or too slow.
 
 import type { TCPSocketListener } from "bun";
-import { frameMsMax } from "../../core/base/limits.ts";
+import { frameMsMax, outputBytesMax, outputStallMs } from "../../core/base/limits.ts";
 import type { Host } from "../host.ts";
 import { KafkaConnection } from "./connection.ts";
 import { AssemblyPool } from "./frame_cutter.ts";
@@ -107,6 +107,9 @@ export class KafkaListener {
       if (connection.partialSince >= 0 && now - connection.partialSince > frameMsMax)
         connection.close("request not whole in time");
       else if (now - connection.lastActive > this.#options.idleMsMax) connection.close("idle");
+      // A consumer may be slow for as long as there is memory for what it does not take.
+      else if (connection.stalledMs(now) > outputStallMs && this.#host.owed.bytes > outputBytesMax)
+        connection.close("answer not taken in time");
       if (connection.closed) this.#connections.delete(connection);
     }
   }

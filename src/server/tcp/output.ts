@@ -11,14 +11,25 @@ const pooledBytesMax = 2 * 1024 * 1024;
 const poolMax = 64;
 const pool: Writer[] = [];
 
+/** Memory of all outputs that wait for their sockets. */
+export interface Owed {
+  bytes: number;
+}
+
 export class Output {
   readonly #socket: Socket<unknown>;
+  readonly #owed: Owed;
   #writer: Writer | null = null;
   /** Bytes of the writer that the socket has taken. */
   #sent = 0;
+  /** What of `#owed` is this output's. */
+  #held = 0;
+  /** Bytes that the socket has taken altogether. */
+  taken = 0;
 
-  constructor(socket: Socket<unknown>) {
+  constructor(socket: Socket<unknown>, owed: Owed) {
     this.#socket = socket;
+    this.#owed = owed;
   }
 
   /** Bytes that wait for the socket. */
@@ -49,10 +60,25 @@ export class Output {
     const left = writer.position - this.#sent;
     if (left > 0) {
       const taken = this.#socket.write(writer.bytes, this.#sent, left);
-      if (taken > 0) this.#sent += taken;
+      if (taken > 0) {
+        this.#sent += taken;
+        this.taken += taken;
+      }
     }
-    if (this.#sent < writer.position) return;
+    if (this.#sent < writer.position) return this.#hold(writer.bytes.byteLength);
+    this.#hold(0);
     this.#writer = null;
     if (writer.bytes.byteLength <= pooledBytesMax && pool.length < poolMax) pool.push(writer);
+  }
+
+  /** The connection is over: nobody waits for what is left. */
+  release(): void {
+    this.#hold(0);
+    this.#writer = null;
+  }
+
+  #hold(bytes: number): void {
+    this.#owed.bytes += bytes - this.#held;
+    this.#held = bytes;
   }
 }
