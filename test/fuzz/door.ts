@@ -212,7 +212,13 @@ export class DoorNode implements ControlPort {
 
   connect(peer: Peer): KafkaConnection {
     // proof: a connection calls what Peer has and nothing else of a socket
-    return new KafkaConnection(this.#host, peer as unknown as KafkaSocket, this.pool, null, requestBytesMax);
+    return new KafkaConnection(
+      this.#host,
+      peer as unknown as KafkaSocket,
+      this.pool,
+      null,
+      requestBytesMax,
+    );
   }
 
   /** As the listener does for bytes that arrive. */
