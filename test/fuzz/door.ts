@@ -158,6 +158,12 @@ class DoorDisk implements HostDisk {
   remove(slot: Slot): void {
     this.memory.remove(slot);
   }
+  sweep(): void {
+    // Nothing is left behind: a disk in memory has always room to forget.
+  }
+  bytesOf(slot: Slot): number {
+    return this.memory.bytesOf(slot);
+  }
 }
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
