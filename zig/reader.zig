@@ -271,6 +271,9 @@ pub fn ReaderType(comptime Store: type) type {
             if (answer.batches > 0) return .ok;
             switch (walk.outcome) {
                 .damaged => {
+                    // A range that was known before is told of as well: its reader is answered an
+                    // error, and the log has to say why.
+                    walk.store.report_damage(walk.want.stream, walk.damage);
                     answer.first = walk.damage.first;
                     answer.next = walk.damage.end;
                     answer.position = walk.damage.position;

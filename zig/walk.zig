@@ -245,6 +245,7 @@ pub fn WalkType(comptime Store: type) type {
 
         pub fn finish_damaged(walk: *Walk, range: @import("damage.zig").Range, end: i64) void {
             walk.outcome = .damaged;
+            _ = walk.store.counters.damaged_frames.fetchAdd(1, .monotonic);
             walk.damage = .{
                 .first = walk.next_offset,
                 .end = @max(end, walk.next_offset + 1),

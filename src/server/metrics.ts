@@ -95,7 +95,7 @@ const metrics: readonly Metric[] = [
   gauge("segments_unsealed", "Segments without a directory yet.", stat("segments_unsealed")),
   counter("segments_recycled_total", "Segments used again.", stat("segments_recycled")),
   counter("checkpoints_total", "Checkpoints taken.", stat("checkpoints")),
-  counter("damaged_frames_total", "Frames found damaged.", stat("damaged_frames")),
+  counter("damaged_frames_total", "Times that damage was met in the log.", stat("damaged_frames")),
   gauge("streams", "Partitions that the store knows.", stat("streams")),
   gauge("disk_bytes", "Bytes of the log's files.", stat("disk_bytes")),
   counter("loop_ticks_total", "Ticks of a thread's loop.", (s) => perThread(s, Beat.ticks), thread),

@@ -187,7 +187,7 @@ export class MemoryDisk {
     const stream = this.#bound.get(slot);
     const failed = stream === undefined ? "failed" : this.headersStatus;
     if (stream === undefined || failed !== "ok")
-      return { status: failed, headers: none, nextOffset: from };
+      return { status: failed, headers: none, nextOffset: failed === "damaged" ? limit : from };
     if (from < stream.logStart) return { status: "out-of-range", headers: none, nextOffset: from };
     const page: Uint8Array[] = [];
     for (const batch of stream.batches) {

@@ -101,11 +101,10 @@ export class ProducerStates {
     const load = this.#loads.get(slot);
     if (load === undefined) return; // the topic is gone
     const { status } = outcome;
-    if (status !== "ok" && status !== "absent" && status !== "damaged") return this.#failed(load);
     const table = status === "ok" && outcome.at <= load.limit ? tableOf(outcome) : null;
     if (table === null) {
       // All batches that are stored say what a sidecar would say of them.
-      if (status !== "absent") this.#broker.effects.log("warn", "sidecar-unreadable", { slot });
+      if (status !== "absent") this.#tell("warn", "sidecar-unreadable", slot, status);
       load.table.bytesSince = this.#broker.effects.bytesOf(slot);
       load.next = this.#broker.partitions.logStartOf(slot);
     } else {
@@ -120,10 +119,23 @@ export class ProducerStates {
     if (load === undefined) return; // the topic is gone
     const trimmed = this.#broker.partitions.logStartOf(slot) > load.next;
     if (outcome.status === "out-of-range" && trimmed) return this.#readOn(load);
-    if (outcome.status !== "ok" || outcome.nextOffset <= load.next) return this.#failed(load);
+    const forward = outcome.nextOffset > load.next;
+    if (outcome.status === "damaged" && forward) {
+      // Nobody will ever read what lay there. Its producers are known by their other batches, or
+      // not at all; refusing all idempotent batches would not bring it back.
+      this.#tell("error", "producers-incomplete", slot, outcome.status);
+    } else if (outcome.status !== "ok" || !forward) {
+      return this.#failed(load, outcome.status);
+    }
     rememberProducers(load.table, outcome.headers, this.#broker.wall);
-    load.next = outcome.nextOffset;
+    load.next = offset(Math.min(outcome.nextOffset, load.limit));
     this.#readOn(load);
+  }
+
+  #tell(level: "warn" | "error", event: string, slot: Slot, because: string): void {
+    const { image, effects } = this.#broker;
+    const topic = image.slotTopic(slot)?.name ?? "";
+    effects.log(level, event, { topic, partition: image.slotPartition(slot), because });
   }
 
   /** The topic is gone. */
@@ -168,8 +180,8 @@ export class ProducerStates {
     this.#end(load, ErrorCode.NONE, false);
   }
 
-  #failed(load: Load): void {
-    this.#broker.effects.log("error", "producers-not-loaded", { slot: load.slot });
+  #failed(load: Load, because: string): void {
+    this.#tell("error", "producers-not-loaded", load.slot, because);
     this.#retryAt.set(load.slot, this.#broker.now + producerLoadRetryMs);
     this.#end(load, ErrorCode.KAFKA_STORAGE_ERROR, false);
   }

@@ -59,8 +59,12 @@ export interface DiskSink {
   progressed(): void;
   /** A sync or write failed: nothing more may be acknowledged by this process. */
   failed(number: number): void;
-  damaged(completion: Completion): void;
+  /** Once for each place. Null: nobody has opened the partition. */
+  damaged(completion: Completion, slot: Slot | null): void;
 }
+
+/** Places of damage that are remembered as told. */
+const placesToldMax = 4096;
 
 export class Disk {
   readonly #store: Store;
@@ -70,6 +74,8 @@ export class Disk {
   readonly #slots = new Map<number, Slot>();
   readonly #pending = new Map<number, Pending>();
   #queued: Queued[] = [];
+  /** Places of damage that the sink knows of. */
+  readonly #told = new Set<string>();
   /** Where the sweep stands; 0: none is under way. */
   #sweepFrom = 0;
   /** There may be streams that nobody owns: always after a start. */
@@ -371,7 +377,7 @@ export class Disk {
         return;
       }
       case CompletionKind.damage:
-        return sink.damaged(completion);
+        return this.#tellDamage(completion, sink);
       case CompletionKind.read:
       case CompletionKind.lookup:
       case CompletionKind.headers:
@@ -380,6 +386,13 @@ export class Disk {
       default:
         return;
     }
+  }
+
+  #tellDamage(completion: Completion, sink: DiskSink): void {
+    const place = `${completion.stream} ${completion.segment} ${completion.position}`;
+    if (this.#told.has(place) || this.#told.size >= placesToldMax) return;
+    this.#told.add(place);
+    sink.damaged(completion, this.#slots.get(completion.stream) ?? null);
   }
 
   #completeRequest(completion: Completion): void {
