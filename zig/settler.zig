@@ -295,7 +295,8 @@ pub fn SettlerType(comptime Store: type) type {
             store.lock.lock();
             defer store.lock.unlock();
 
-            store.stats.space_least = @floatFromInt(least + margin);
+            // What has to be free for writes to go on once they were refused.
+            store.stats.space_least = @floatFromInt(least + store.options.segment_bytes);
             return space.free >= least + margin;
         }
     };

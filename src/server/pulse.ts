@@ -1,5 +1,5 @@
 // How well the loop of a thread runs: how late its ticks come and what its collector costs. Each
-// thread counts for itself into memory that both see, so that a stalled thread can still be read.
+// thread counts for itself into memory that the data thread, which tells of it, can read.
 //
 // Bun emits no performance entries of collections; the profiler that V8 names does report them. It
 // gathers a record per collection until it is stopped, so it is read and started again every second.

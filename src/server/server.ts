@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync, statfsSync } from "node:fs";
 import { resolve } from "node:path";
-import { nodeId } from "../core/base/ids.ts";
+import { nodeId, type Slot } from "../core/base/ids.ts";
 import { connectionsMax } from "../core/base/limits.ts";
 import type { Settings } from "../core/base/settings.ts";
 import {
@@ -32,6 +32,8 @@ export interface ServeOptions {
 
 /** Idle and slow connections are looked for this often. */
 const sweepMs = 1000;
+/** A stop waits so long for the disk and for clients that take their answers. */
+const finishMsMax = 5000;
 
 /** Runs a node until it is told to stop; returns the exit code. */
 export async function serve(options: ServeOptions): Promise<number> {
@@ -81,10 +83,11 @@ class Node {
 
   static async start(config: Config, version: string, log: Log): Promise<Node> {
     const libraryPath = loadLibrary(config);
-    probePort(config);
+    probePorts(config);
     const directory = openDirectory(config, libraryPath);
     const { opened } = directory;
-    if (opened.bootKind !== "first" && opened.bootKind !== "clean") {
+    const orderly = opened.bootKind === "first" || opened.bootKind === "clean";
+    if (!orderly || opened.damagedRanges > 0) {
       log.warn("recovered", {
         boot: opened.bootKind,
         tornBytes: opened.tornBytes,
@@ -127,7 +130,7 @@ class Node {
 
   /** Loaded only where it is asked for: it would cost the start of every node. */
   async #observe(beats: Record<"data" | "control", Float64Array>): Promise<Watch> {
-    const hostname = "127.0.0.1";
+    const hostname = watchHost;
     const port = this.#config.observability.metrics_port ?? 0;
     const [{ Metrics }, { startWatch }] = await Promise.all([
       import("./metrics.ts"),
@@ -144,7 +147,7 @@ class Node {
     try {
       return startWatch({ hostname, port, metrics, unready });
     } catch (error) {
-      throw bindFailure(`${hostname}:${port}`, error, "observability.metrics_port=PORT");
+      throw bindFailure(`${hostname}:${port}`, error, metricsSetting);
     }
   }
 
@@ -174,7 +177,7 @@ class Node {
       progressed: () => host.progressed(),
       failed: (number) =>
         this.#fatal(new FatalError(ExitCode.diskFailed, diskFailure(config, number))),
-      damaged: (completion) => this.#damaged(completion),
+      damaged: (completion, slot) => this.#damaged(completion, slot),
     });
     this.#pace = new Pace(
       (now, intervalMs) => this.#tick(now, intervalMs),
@@ -198,11 +201,16 @@ class Node {
     this.#log.info("ready", { address, ms: Math.round(readyMs) });
   }
 
-  /** A clean stop: no new work, what is staged becomes durable, then the clean mark. */
+  /**
+   * A clean stop: no new work, what is staged becomes durable and is answered, then the clean mark. A
+   * produce that was taken and not answered would be sent again, and stored twice.
+   */
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#listener?.stopAccepting();
+    const deadline = Bun.nanoseconds() + finishMsMax * 1e6;
+    while (this.#listener?.finish() === false && Bun.nanoseconds() < deadline) await Bun.sleep(1);
     this.#listener?.closeAll();
     this.#watch?.stop();
     this.#pace.stop();
@@ -223,23 +231,27 @@ class Node {
 
   #space(takesWrites: boolean): void {
     const dataDir = resolve(this.#config.server.data_dir);
-    const neededBytes = this.#directory.log.stats()["space_least"] ?? 0;
-    const fields = { dataDir, freeBytes: freeBytesOf(dataDir), neededBytes };
-    if (takesWrites) return this.#log.info("disk-recovered", fields);
+    const freeBytes = freeBytesOf(dataDir);
+    // By free space, or by a segment that holds nothing any more: then little may be free.
+    if (takesWrites) return this.#log.info("disk-recovered", { dataDir, freeBytes });
     this.#log.warn("disk-full", {
-      ...fields,
+      dataDir,
+      freeBytes,
+      neededBytes: this.#directory.log.stats()["space_least"] ?? 0,
       refused: "writes, with KAFKA_STORAGE_ERROR; reads and deletions go on",
       remedy: "free space there, or delete topics or records; writes go on by themselves",
     });
   }
 
-  #damaged(at: Completion): void {
+  #damaged(at: Completion, slot: Slot | null): void {
+    const { image } = this.#host.node.broker;
     this.#log.error("damaged", {
-      segment: at.segment,
-      position: at.position,
-      stream: at.stream,
+      topic: (slot === null ? undefined : image.slotTopic(slot)?.name) ?? "",
+      partition: slot === null ? -1 : image.slotPartition(slot),
       firstOffset: at.firstOffset,
       nextOffset: at.nextOffset,
+      segment: at.segment,
+      position: at.position,
     });
   }
 
@@ -397,22 +409,32 @@ function diskFailure(config: Config, number: number): string {
   return `a write or sync of the log in ${config.server.data_dir} failed (error ${number}). Nothing after the last durable position was acknowledged. Check the disk; the next start re-validates the log.`;
 }
 
+const watchHost = "127.0.0.1";
+const metricsSetting = "observability.metrics_port=PORT";
+
 /** Before anything is made on the disk: a second node started by mistake leaves no trace. */
-function probePort(config: Config): void {
+function probePorts(config: Config): void {
   const { bind_addr } = config.server;
+  const { metrics_port } = config.observability;
+  const kafka = probe(bind_addr, "server.bind_addr=127.0.0.1:PORT");
   try {
-    const socket = { data: () => {} };
-    Bun.listen({ hostname: hostOf(bind_addr), port: portOf(bind_addr), socket }).stop(true);
-  } catch (error) {
-    throw bindFailure(bind_addr, error);
+    // While the first is held, so that the same port for both is found out as well.
+    if (metrics_port !== null) probe(`${watchHost}:${metrics_port}`, metricsSetting).stop(true);
+  } finally {
+    kafka.stop(true);
   }
 }
 
-function bindFailure(
-  address: string,
-  error: unknown,
-  setting = "server.bind_addr=127.0.0.1:PORT",
-): FatalError {
+function probe(address: string, setting: string): { stop(closeAll: boolean): void } {
+  try {
+    const socket = { data: () => {} };
+    return Bun.listen({ hostname: hostOf(address), port: portOf(address), socket });
+  } catch (error) {
+    throw bindFailure(address, error, setting);
+  }
+}
+
+function bindFailure(address: string, error: unknown, setting: string): FatalError {
   const code = error instanceof Error && "code" in error ? error.code : "";
   const choose = `choose another: --set ${setting}`;
   switch (code) {
@@ -456,7 +478,7 @@ function listen(config: Config, host: Host): KafkaListener {
       bytesMax: config.kafka.socket_request_max_bytes,
     });
   } catch (error) {
-    throw bindFailure(bind_addr, error);
+    throw bindFailure(bind_addr, error, "server.bind_addr=127.0.0.1:PORT");
   }
 }
 

@@ -145,7 +145,17 @@ test(
       14,
     );
     taken.stop(true);
+    const holder = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
     expect(said).toContain(`cannot listen on ${address}: another process uses the port`);
+    const same = await refused(
+      [
+        ...["--set", "server.bind_addr=127.0.0.1:0", "--set", `server.data_dir=${data}`],
+        ...["--set", `observability.metrics_port=${holder.port}`],
+      ],
+      14,
+    );
+    holder.stop(true);
+    expect(same).toContain("observability.metrics_port");
     expect(existsSync(data)).toBe(false);
   },
   testMsMax,

@@ -30,7 +30,8 @@ export function startWatch({ hostname, port, metrics, unready }: WatchOptions): 
         ? { status: "ready" }
         : status(503, { status: "unready", reasons });
     })
-    .listen({ hostname, port });
+    // Otherwise a second node would share the port in silence, and either could answer.
+    .listen({ hostname, port, reusePort: false });
   const { server } = app;
   if (server === null) throw new Error("the server did not start");
   return { address: `${hostname}:${server.port}`, stop: () => void app.stop(true) };

@@ -58,6 +58,7 @@ export class KafkaConnection implements FrameSink {
   readonly #frameBytes = new Map<number, number>();
   #paused = false;
   #closed = false;
+  #finishing = false;
   /** Monotonic ms of the last byte received, and of the first byte of a frame that is not whole. */
   lastActive: number;
   partialSince = -1;
@@ -97,6 +98,17 @@ export class KafkaConnection implements FrameSink {
       this.#takenAt = now;
     }
     return now - this.#takenAt;
+  }
+
+  /** The node stops: no further request starts. */
+  finish(): void {
+    this.#finishing = true;
+  }
+
+  /** Records are on their way to the disk, or the answer for them on its way to the peer. */
+  get owes(): boolean {
+    if (this.#closed) return false;
+    return this.#output.pending > 0 || (this.#asked > this.#answered && !this.#alone);
   }
 
   received(chunk: Uint8Array): void {
@@ -140,7 +152,7 @@ export class KafkaConnection implements FrameSink {
   }
 
   accepts(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#closed) return false;
+    if (this.#closed || this.#finishing) return false;
     const isProduce = bytes[start] === 0 && bytes[start + 1] === produceKey;
     const inFlight = this.#asked - this.#answered;
     if (inFlight > 0 && (this.#alone || !isProduce)) return false;

@@ -119,6 +119,16 @@ export class KafkaListener {
     for (const listener of this.#listeners) listener.stop(false);
   }
 
+  /** No new requests; true once every produce that was taken is answered. */
+  finish(): boolean {
+    let owes = false;
+    for (const connection of this.#connections) {
+      connection.finish();
+      owes ||= connection.owes;
+    }
+    return !owes;
+  }
+
   closeAll(): void {
     for (const connection of this.#connections) connection.close("node stops");
     this.#connections.clear();
