@@ -216,3 +216,59 @@ describe("broker: batches that wait for producers", () => {
     expect(node.disk.headersRead).toEqual([]);
   });
 });
+
+describe("broker: batches that meet no room", () => {
+  const large = 4 * mebibyte;
+
+  /** The ring takes what is small and not what is large, until it is synced. */
+  function crowded(): OneNode {
+    const node = withTopic({ "message.max.bytes": String(8 * mebibyte) });
+    node.autoSync = false;
+    while (node.disk.credit > large) {
+      send(node, batchOf(-1, -1, large - mebibyte), {});
+      node.settle();
+    }
+    return node;
+  }
+
+  test("keep their place: what is behind the first batch of a producer waits for it", () => {
+    const node = crowded();
+    const first = send(node, batchOf(7, 0, large), {});
+    const second = send(node, batchOf(7, 1), {});
+    const other = send(node, batchOf(8, 1), {});
+    node.settle();
+    expect(answerTo(node, first)?.errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
+    expect(answerTo(node, second)?.errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
+    node.autoSync = true;
+    node.settle();
+    expect(answerTo(node, other)?.errorCode).toBe(0);
+    expect(produce(node, batchOf(7, 1))).toBe(-ErrorCode.KAFKA_STORAGE_ERROR);
+    const at = Number(answerTo(node, other)?.baseOffset);
+    expect(produce(node, batchOf(7, 0, large))).toBe(at + 1);
+    expect(produce(node, batchOf(7, 1))).toBe(at + 2);
+    expect(produce(node, batchOf(7, 0, large))).toBe(at + 1);
+  });
+
+  test("give their place up when the producer begins again with another epoch", () => {
+    const node = crowded();
+    const first = send(node, batchOf(7, 0, large), {});
+    node.settle();
+    expect(answerTo(node, first)?.errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
+    node.autoSync = true;
+    node.settle();
+    expect(produce(node, batchOf(7, 0, 10, 1))).toBeGreaterThan(0);
+    expect(produce(node, batchOf(7, 1, 10, 1))).toBeGreaterThan(0);
+    expect(produce(node, batchOf(7, 0, large))).toBe(-ErrorCode.INVALID_PRODUCER_EPOCH);
+  });
+
+  test("keep their place on a full disk, and longer than producers are looked through", () => {
+    const node = withTopic();
+    node.node.step({ kind: "disk-state", takesWrites: false }, node);
+    expect(produce(node, batchOf(7, 0))).toBe(-ErrorCode.KAFKA_STORAGE_ERROR);
+    node.tick(600_000);
+    node.node.step({ kind: "disk-state", takesWrites: true }, node);
+    expect(produce(node, batchOf(7, 1))).toBe(-ErrorCode.KAFKA_STORAGE_ERROR);
+    expect(produce(node, batchOf(7, 0))).toBe(0);
+    expect(produce(node, batchOf(7, 1))).toBe(1);
+  });
+});

@@ -30,6 +30,8 @@ export const topicNameMax = 249;
 export const producersPerPartitionMax = 10_000;
 /** Batches remembered per producer and partition (Kafka keeps 5). */
 export const producerBatchesKept = 5;
+/** Unknown producers per partition whose refused batch has to come first; the oldest goes first. */
+export const refusedProducersMax = 1000;
 
 assert(batchBytesMax < requestBytesMax, "a batch fits in a request");
 assert(batchBytesMax * 2 <= segmentBytesMin, "a batch fits in a segment");

@@ -328,7 +328,7 @@ function timestampsInRange(broker: Broker, topic: Topic, facts: Float64Array, at
   return lowest === -1 || broker.wall - lowest <= topic.timestampBeforeMaxMs;
 }
 
-/** The last two checks (producer state, disk) and the append. The partition is open. */
+/** The last two checks (producer state, room) and the append. The partition is open. */
 function appendBatch(
   broker: Broker,
   pending: PendingProduce,
@@ -366,6 +366,12 @@ function appendBatch(
           ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
           "the sequence does not follow the last one",
         );
+      case "behind-refused":
+        return refuse(
+          result,
+          ErrorCode.KAFKA_STORAGE_ERROR,
+          "an earlier batch of this producer was refused and comes first",
+        );
       case "duplicate": {
         result.baseOffset = verdict.baseOffset as Offset; // proof: an offset that was handed out
         result.logAppendTimeMs = topic.logAppendTime ? verdict.timestamp : -1;
@@ -379,11 +385,13 @@ function appendBatch(
       }
     }
   }
-  if (broker.partitions.endOf(slot) + count > Number.MAX_SAFE_INTEGER) {
-    return refuse(result, ErrorCode.INVALID_RECORD, "the partition has no offsets left");
-  }
-  if (!broker.hasCredit(batch.byteLength)) {
-    return refuse(result, ErrorCode.KAFKA_STORAGE_ERROR, "the disk takes no more bytes now");
+  if (!hasRoom(broker, slot, result, batch, count)) {
+    if (producerId >= 0) {
+      const epoch = facts[at + Fact.producerEpoch] ?? 0;
+      const sequence = facts[at + Fact.baseSequence] ?? 0;
+      broker.partitions.producersOf(slot).refuse(producerId, epoch, sequence, broker.wall);
+    }
+    return;
   }
   const logAppendTime = topic.logAppendTime ? broker.wall : -1;
   const timestamp = topic.logAppendTime ? broker.wall : (facts[at + Fact.highestTimestamp] ?? -1);
@@ -406,6 +414,21 @@ function appendBatch(
   result.baseOffset = base;
   result.logAppendTimeMs = logAppendTime;
   result.logStartOffset = broker.partitions.logStartOf(slot);
+}
+
+/** Offsets and bytes for one more batch; the "no" is in the result. */
+function hasRoom(
+  broker: Broker,
+  slot: Slot,
+  result: PartitionResult,
+  batch: Uint8Array,
+  count: number,
+): boolean {
+  if (broker.partitions.endOf(slot) + count > Number.MAX_SAFE_INTEGER)
+    return refused(result, ErrorCode.INVALID_RECORD, "the partition has no offsets left");
+  if (!broker.hasCredit(batch.byteLength))
+    return refused(result, ErrorCode.KAFKA_STORAGE_ERROR, "the disk takes no more bytes now");
+  return true;
 }
 
 export const produce = entry<ProduceRequest, ProduceResponse>("Produce", plan);

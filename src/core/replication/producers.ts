@@ -4,6 +4,11 @@
 // State lives in typed arrays indexed by a row per producer. When the table is full the producer
 // that was idle longest gives up its row: a producer without state may start at any sequence.
 //
+// But not behind a batch of its own that was refused after it was judged, for want of room: the ones
+// in flight behind it would take its place, and it could never be appended. So the refused batch is
+// remembered, and the others of that producer and epoch wait for it. Memory only: whoever talks to a
+// node that has started again sends what is not acknowledged anew, in order.
+//
 // A table is written as the state of a sidecar, little-endian, 64-bit numbers as float64:
 //
 //    0 version uint16 (1)     then per producer, idle longest first:
@@ -16,7 +21,12 @@
 // Whatever else stands there, or another version, is no state: then the batches say it all.
 
 import { assert } from "../base/assert.ts";
-import { batchBytesMax, producerBatchesKept, producersPerPartitionMax } from "../base/limits.ts";
+import {
+  batchBytesMax,
+  producerBatchesKept,
+  producersPerPartitionMax,
+  refusedProducersMax,
+} from "../base/limits.ts";
 
 export type SequenceVerdict =
   | { readonly kind: "append" }
@@ -28,11 +38,21 @@ export type SequenceVerdict =
       readonly timestamp: number;
     }
   | { readonly kind: "out-of-order" }
+  /** An earlier batch of this producer was refused and has to come first: retriable. */
+  | { readonly kind: "behind-refused" }
   | { readonly kind: "fenced" };
 
 const append: SequenceVerdict = { kind: "append" };
 const outOfOrder: SequenceVerdict = { kind: "out-of-order" };
+const behindRefused: SequenceVerdict = { kind: "behind-refused" };
 const fenced: SequenceVerdict = { kind: "fenced" };
+
+/** The first batch of an unknown producer that was refused. */
+interface RefusedBatch {
+  readonly epoch: number;
+  readonly firstSequence: number;
+  readonly wall: number;
+}
 
 const sequenceModulus = 2147483648;
 
@@ -69,17 +89,26 @@ export class ProducerTable {
   #lastOffset = new Float64Array(4 * producerBatchesKept);
   #timestamp = new Float64Array(4 * producerBatchesKept);
 
+  /** By producer id, the longest remembered first; none of them has a row. */
+  readonly #refused = new Map<number, RefusedBatch>();
+
   /** Bytes appended to the partition that no sidecar speaks of, or a guess above that. */
   bytesSince = 0;
 
+  /** Producers that have written. */
   get count(): number {
     return this.#rows.size;
+  }
+
+  /** True when nothing is remembered, also of batches that were refused. */
+  get isEmpty(): boolean {
+    return this.#rows.size === 0 && this.#refused.size === 0;
   }
 
   /** Judges a batch of `count` records by Kafka's rules (ProducerAppendInfo, ProducerStateEntry). */
   judge(producerId: number, epoch: number, firstSequence: number, count: number): SequenceVerdict {
     const row = this.#rows.get(producerId);
-    if (row === undefined) return append;
+    if (row === undefined) return this.#judgeUnknown(producerId, epoch, firstSequence);
     const known = this.#epochs[row] ?? 0;
     if (epoch < known) return fenced;
     if (epoch > known) return firstSequence === 0 ? append : outOfOrder;
@@ -102,6 +131,27 @@ export class ProducerTable {
     return judgeSequence(this.#lastSequence[newest] ?? 0, firstSequence) ? append : outOfOrder;
   }
 
+  #judgeUnknown(producerId: number, epoch: number, firstSequence: number): SequenceVerdict {
+    const refused = this.#refused.get(producerId);
+    if (refused === undefined || refused.epoch !== epoch) return append;
+    return refused.firstSequence === firstSequence ? append : behindRefused;
+  }
+
+  /**
+   * A batch that was judged "append" is refused all the same. What follows a known producer's last
+   * batch is checked anyway; of an unknown one it is remembered which batch comes first.
+   */
+  refuse(producerId: number, epoch: number, firstSequence: number, wall: number): void {
+    if (this.#rows.has(producerId)) return;
+    this.#refused.delete(producerId);
+    this.#refused.set(producerId, { epoch, firstSequence, wall });
+    if (this.#refused.size <= refusedProducersMax) return;
+    for (const oldest of this.#refused.keys()) {
+      this.#refused.delete(oldest);
+      return;
+    }
+  }
+
   /** Remembers a batch that was given offsets. `wall` orders the producers for expiry. */
   remember(
     producerId: number,
@@ -117,6 +167,7 @@ export class ProducerTable {
       row = this.#newRow();
       this.#rows.set(producerId, row);
       this.#epochs[row] = epoch;
+      this.#refused.delete(producerId);
     } else if (producerId !== this.#newestId) {
       this.#rows.delete(producerId);
       this.#rows.set(producerId, row);
@@ -146,6 +197,7 @@ export class ProducerTable {
       this.#rows.delete(id);
       this.#free.push(row);
     }
+    for (const [id, refused] of this.#refused) if (refused.wall < wall) this.#refused.delete(id);
   }
 
   readonly #free: number[] = [];

@@ -2,7 +2,12 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { AssertionError } from "../base/assert.ts";
 import { leaderEpoch, offset, slot, ticket } from "../base/ids.ts";
-import { batchBytesMax, producerBatchesKept, producersPerPartitionMax } from "../base/limits.ts";
+import {
+  batchBytesMax,
+  producerBatchesKept,
+  producersPerPartitionMax,
+  refusedProducersMax,
+} from "../base/limits.ts";
 import {
   CommitQueue,
   judgeSequence,
@@ -159,6 +164,45 @@ describe("replication: idempotent producers", () => {
     table.remember(3, 0, 0, 1, 2, 0, 300);
     expect(table.judge(2, 0, 1, 1).kind).toBe("append");
     expect(table.judge(3, 0, 0, 1).kind).toBe("duplicate");
+  });
+
+  test("nothing of an unknown producer overtakes its batch that was refused", () => {
+    const table = new ProducerTable();
+    table.refuse(7, 3, 0, 100);
+    expect(table.judge(7, 3, 1, 1).kind).toBe("behind-refused");
+    table.refuse(7, 3, 0, 110);
+    expect(table.judge(8, 3, 1, 1).kind).toBe("append");
+    expect(table.judge(7, 3, 0, 1).kind).toBe("append");
+    expect(table.state()).toEqual(new ProducerTable().state());
+    table.remember(7, 3, 0, 1, 0, 0, 120);
+    expect(table.judge(7, 3, 1, 1).kind).toBe("append");
+    // A known producer is held to its sequence, whatever is refused.
+    table.refuse(7, 3, 1, 130);
+    expect(table.judge(7, 3, 2, 1).kind).toBe("out-of-order");
+    expect(table.judge(7, 3, 1, 1).kind).toBe("append");
+  });
+
+  test("a refused batch is forgotten with its epoch, and when it was refused too long ago", () => {
+    const table = new ProducerTable();
+    table.refuse(7, 0, 0, 100);
+    expect(table.judge(7, 1, 5, 1).kind).toBe("append");
+    table.refuse(7, 1, 5, 100);
+    expect(table.judge(7, 0, 1, 1).kind).toBe("append");
+    expect(table.judge(7, 1, 6, 1).kind).toBe("behind-refused");
+    table.expire(100);
+    expect(table.isEmpty).toBe(false);
+    table.expire(101);
+    expect(table.isEmpty).toBe(true);
+    expect(table.judge(7, 1, 6, 1).kind).toBe("append");
+  });
+
+  test(`of more than ${refusedProducersMax} refused batches the oldest is forgotten`, () => {
+    const table = new ProducerTable();
+    for (let id = 0; id < refusedProducersMax; id += 1) table.refuse(id, 0, 0, id);
+    table.refuse(0, 0, 0, refusedProducersMax);
+    table.refuse(refusedProducersMax, 0, 0, refusedProducersMax);
+    const kinds = [0, 1, 2, refusedProducersMax].map((id) => table.judge(id, 0, 1, 1).kind);
+    expect(kinds).toEqual(["behind-refused", "append", "behind-refused", "behind-refused"]);
   });
 
   test("a table is the same after it was written and read (random producers)", () => {

@@ -163,7 +163,7 @@ export class Partitions {
   expireProducers(wall: number): void {
     for (const [slot, table] of this.#producers) {
       table.expire(wall);
-      if (table.count === 0) this.#producers.delete(slot);
+      if (table.isEmpty) this.#producers.delete(slot);
     }
   }
 
