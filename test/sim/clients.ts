@@ -22,6 +22,8 @@ export const topic = "t";
 export const partitions = 3;
 const inFlightMax = 3;
 const batchRecordsMax = 4;
+/** Some values are long, so that a batch may meet no room where the one behind it finds some. */
+const padding = `-${"x".repeat(100)}`;
 const encoder = new TextEncoder();
 
 /** Codes of a node that is starting, busy or full: ask again. */
@@ -33,7 +35,7 @@ const retriable: ReadonlySet<number> = new Set([
   ErrorCode.NOT_COORDINATOR,
 ]);
 
-function expectRetriable(code: number, what: string): void {
+export function expectRetriable(code: number, what: string): void {
   if (!retriable.has(code)) throw new Violation(`${what} was refused with code ${code}`);
 }
 
@@ -103,6 +105,8 @@ export class Producer extends Client {
   #number = 0;
   readonly #sequences = new Array<number>(partitions).fill(0);
   readonly #unacknowledged: Sent[] = [];
+  /** Batches that met no room, or were behind one that did. */
+  refusals = 0;
 
   constructor(
     node: OneNode,
@@ -122,6 +126,7 @@ export class Producer extends Client {
   }
 
   act(): void {
+    if (this.#idempotent && this.owes === 0 && this.random.below(4) === 0) this.#beginAgain();
     if (this.#idempotent && this.#id < 0) return this.#askForId();
     if (this.#unacknowledged.length < inFlightMax) this.#newBatch();
     this.repeat();
@@ -131,6 +136,12 @@ export class Producer extends Client {
   repeat(): void {
     if (this.#idempotent && this.#id < 0) return;
     for (const sent of this.#unacknowledged) if (sent.state === "waiting") this.#send(sent);
+  }
+
+  /** A new life of the application: partitions do not know its producer id. */
+  #beginAgain(): void {
+    this.#id = -1;
+    this.#sequences.fill(0);
   }
 
   #askForId(): void {
@@ -148,7 +159,7 @@ export class Producer extends Client {
     const partition = this.random.below(partitions);
     const values = Array.from(
       { length: 1 + this.random.below(batchRecordsMax) },
-      () => `${this.#name}-${this.#number++}`,
+      () => `${this.#name}-${this.#number++}${this.random.below(4) === 0 ? padding : ""}`,
     );
     const sequence = this.#sequences[partition] ?? 0;
     this.#sequences[partition] = sequence + values.length;
@@ -191,6 +202,7 @@ export class Producer extends Client {
       // A batch behind one that was refused is out of order until that one is repeated.
       if (answer.errorCode !== ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER)
         expectRetriable(answer.errorCode, `Produce of ${sent.values.join(", ")}`);
+      if (answer.errorCode === ErrorCode.KAFKA_STORAGE_ERROR) this.refusals += 1;
       sent.state = "waiting";
     });
   }

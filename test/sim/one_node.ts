@@ -27,6 +27,7 @@ import type { Settings } from "../../src/core/base/settings.ts";
 import { type ControlEffects, ControlNode, DataNode } from "../../src/core/node/node.ts";
 import { type AnyApi, type ApiName, apis } from "../../src/wire/apis.ts";
 import { checkBatch } from "../../src/wire/batch.ts";
+import type { Fingerprint } from "./fingerprint.ts";
 import { MemoryDisk } from "./memory_disk.ts";
 import { InOrder, type Schedule } from "./schedule.ts";
 
@@ -45,6 +46,8 @@ export interface OneNodeOptions {
   readonly starts?: number;
   readonly seed?: Settings["seed"];
   readonly schedule?: Schedule;
+  /** Told of all that comes in and goes out. */
+  readonly fingerprint?: Fingerprint;
 }
 
 export class OneNode implements Effects {
@@ -64,11 +67,13 @@ export class OneNode implements Effects {
   held: (() => Input)[] | null = null;
   #order = 0;
   readonly #schedule: Schedule;
+  readonly #fingerprint: Fingerprint | null;
   readonly #topics = new Map<Slot, string>();
 
   constructor(kafka: Readonly<Record<string, string>> = {}, options: OneNodeOptions = {}) {
     const { disk = new MemoryDisk(), meta = new MemoryDisk() } = options;
     this.#schedule = options.schedule ?? new InOrder();
+    this.#fingerprint = options.fingerprint ?? null;
     this.settings = {
       nodeId: nodeId(1),
       clusterId: "AAAAAAAAAAAAAAAAAAAAAQ",
@@ -128,6 +133,7 @@ export class OneNode implements Effects {
   step(): boolean {
     const next = this.#schedule.next();
     if (next === null) return false;
+    this.#fingerprint?.add(next.kind, next);
     this.node.step(next, this);
     // What a read brings is a view that ends with the step.
     this.disk.forgetViews();
@@ -171,20 +177,19 @@ export class OneNode implements Effects {
     this.progress();
   }
 
-  /** Tells both nodes how far their disks are. */
+  /** Tells both nodes how far their disks are: the data node when it takes the report. */
   progress(): void {
     const { disk, meta } = this;
     this.control.step(
       { kind: "appended", written: meta.tail, durable: ticketOf(meta), credit: meta.credit },
       this.#controlEffects,
     );
-    const appended = {
+    this.#schedule.push("disk", () => ({
       kind: "appended",
       written: disk.tail,
       durable: ticketOf(disk),
       credit: disk.credit,
-    } as const;
-    this.#schedule.push("disk", () => appended);
+    }));
   }
 
   /** Sends a request and returns its answer; undefined while it is parked. */
@@ -238,10 +243,13 @@ export class OneNode implements Effects {
     _sync: boolean,
     batch: Uint8Array,
   ): Ticket {
-    return this.disk.append(slot, epoch, base, count, logAppendTime, batch);
+    const ticket = this.disk.append(slot, epoch, base, count, logAppendTime, batch);
+    this.#fingerprint?.add("append", [slot, epoch, base, count, ticket]);
+    return ticket;
   }
   sidecar(slot: Slot, at: Offset, state: Uint8Array): void {
     this.disk.sidecar(slot, at, state);
+    this.#fingerprint?.add("sidecar", [slot, at, state]);
   }
   readSidecar(slot: Slot): void {
     this.#load(() => ({ kind: "sidecar-read", slot, outcome: this.disk.readSidecar(slot) }));
@@ -319,6 +327,7 @@ export class OneNode implements Effects {
   reply(call: Call, response: unknown): void {
     // The server encodes an answer before the step is over; what lies in it may be a view.
     this.answers.push({ call, response: structuredClone(response) });
+    this.#fingerprint?.add("reply", [call.connection, call.order, response]);
   }
   close(connection: number, reason: string): void {
     this.closed.push({ connection, reason });

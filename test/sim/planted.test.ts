@@ -66,6 +66,20 @@ const bugs: readonly Planted[] = [
     found: /is no batch|never sent/,
   },
   {
+    name: "forgets which batch of an unknown producer it has refused",
+    file: "src/core/replication/producers.ts",
+    right: "if (row === undefined) return this.#judgeUnknown(producerId, epoch, firstSequence);",
+    wrong: "if (row === undefined) return append;",
+    found: /comes after|never acknowledged/,
+  },
+  {
+    name: "tells a fetch session of records only when the high watermark moves",
+    file: "src/core/broker/fetches.ts",
+    right: "(part.records !== null && part.records.byteLength > 0) ||",
+    wrong: "",
+    found: /is not told of all records/,
+  },
+  {
     name: "believes a disk that lost a trim",
     file: "src/core/broker/broker.ts",
     right: "Math.max(found.logStart, this.image.logStartOf(slot))",

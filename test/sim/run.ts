@@ -26,12 +26,13 @@ function option(name: string, otherwise: number): number {
 if (import.meta.main) {
   const from = option("--from", 1);
   const seeds = option("--seeds", 1000);
-  const total = { steps: 0, powerCuts: 0, records: 0 };
+  const total = { steps: 0, powerCuts: 0, records: 0, refusals: 0 };
   for (let seed = from; seed < from + seeds; seed += 1) {
-    const { steps, powerCuts, records } = simulate(seed);
+    const { steps, powerCuts, records, refusals } = simulate(seed);
     total.steps += steps;
     total.powerCuts += powerCuts;
     total.records += records;
+    total.refusals += refusals;
     if ((seed - from + 1) % 100 === 0) console.error(`${seed - from + 1} of ${seeds} seeds`);
   }
   console.log(JSON.stringify({ case: "simulation", from, seeds, ...total, violations: 0 }));

@@ -20,7 +20,9 @@ import {
   topic,
 } from "./clients.ts";
 import { MemoryDisk } from "./memory_disk.ts";
+import { Fingerprint } from "./fingerprint.ts";
 import { OneNode } from "./one_node.ts";
+import { SessionReader } from "./session_reader.ts";
 import { Shuffled } from "./schedule.ts";
 import { Truth, Violation } from "./truth.ts";
 
@@ -28,11 +30,19 @@ export interface Outcome {
   readonly steps: number;
   readonly powerCuts: number;
   readonly records: number;
+  /** Batches that were refused because there was no room. */
+  readonly refusals: number;
+  readonly fingerprint: number;
 }
 
 const actionsPerRun = 3000;
-/** Small enough that clients run into it. */
-const ringBytes = 64 * 1024;
+/**
+ * The smallest ring takes a few batches of clients, and anything that the node itself writes at once:
+ * clients of a ring of this size run into its end again and again. The largest is 64 times as large,
+ * and small ones are drawn more often.
+ */
+const ringBytesMin = 800;
+const ringDoublingsMax = 6;
 const quietTicksMax = 10_000;
 /** A sidecar every few batches. */
 const sidecarEveryBytes = 500;
@@ -43,10 +53,12 @@ const kafka = { "offsets.topic.num.partitions": "2", "auto.create.topics.enable"
 export class Simulation {
   readonly #random: Random;
   readonly #truth = new Truth(partitions);
+  readonly #fingerprint = new Fingerprint();
   #node: OneNode;
   readonly #producers: readonly Producer[];
   readonly #clients: readonly Client[];
   readonly #committers: readonly Committer[];
+  readonly #follower: SessionReader;
   /** Answers of the node that were given to a client. */
   #taken = 0;
   #steps = 0;
@@ -54,19 +66,24 @@ export class Simulation {
 
   constructor(seed: number) {
     this.#random = new Random([seed, seed ^ 0x5bd1e995, 0x1b873593, 0xcc9e2d51], 0);
+    const ringBytes =
+      ringBytesMin * 2 ** this.#random.below(1 + this.#random.below(ringDoublingsMax + 1));
     this.#node = this.#boot(new MemoryDisk(ringBytes), new MemoryDisk(), 1);
     this.#createTopic();
     const made = [this.#node, this.#truth, this.#random] as const;
     this.#producers = [true, true, false].map((once, i) => new Producer(...made, 1 + i, once));
     this.#committers = [new Committer(...made, 11), new Committer(...made, 12)];
     const readers = [new Reader(...made, 21), new Reader(...made, 22)];
-    this.#clients = [...this.#producers, ...this.#committers, ...readers];
+    this.#follower = new SessionReader(...made, 31);
+    this.#clients = [...this.#producers, ...this.#committers, ...readers, this.#follower];
   }
 
   run(): Outcome {
     for (let i = 0; i < actionsPerRun; i += 1) this.#act();
     const records = this.#finish();
-    return { steps: this.#steps, powerCuts: this.#powerCuts, records };
+    const refusals = this.#producers.reduce((sum, producer) => sum + producer.refusals, 0);
+    const fingerprint = this.#fingerprint.value;
+    return { steps: this.#steps, powerCuts: this.#powerCuts, records, refusals, fingerprint };
   }
 
   #act(): void {
@@ -98,7 +115,8 @@ export class Simulation {
     const words = [0, 1, 2, 3].map(() => this.#random.uint32());
     const seed = words as unknown as Settings["seed"]; // proof: four words
     const schedule = new Shuffled(this.#random);
-    const node = new OneNode(kafka, { disk, meta, starts, seed, schedule });
+    const fingerprint = this.#fingerprint;
+    const node = new OneNode(kafka, { disk, meta, starts, seed, schedule, fingerprint });
     node.autoSync = false;
     node.node.broker.producers.pace = { bytes: sidecarEveryBytes, times: 1 };
     return node;
@@ -155,6 +173,11 @@ export class Simulation {
     // Long polls and commits end by themselves.
     for (let i = 0; this.#clients.some((client) => client.inFlight > 0); i += 1) {
       if (i === quietTicksMax) throw new Violation("a request is never answered");
+      this.#quiet();
+    }
+    for (let i = 0; !this.#follower.caughtUp; i += 1) {
+      if (i === quietTicksMax) throw new Violation("a fetch session is not told of all records");
+      this.#follower.act();
       this.#quiet();
     }
     for (const committer of this.#committers)
