@@ -15,7 +15,7 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { exitOnSignals, removeScratchDir, scratchDir } from "../../bench/child.ts";
 import { Random } from "./payload.ts";
-import { batchKind, type Class, classes, type Frame, Image, type Span } from "./image.ts";
+import { batchKind, type Class, classes, type Frame, type Image, type Span } from "./image.ts";
 import { Shelf, type Verdict, type Written } from "./shelf.ts";
 
 export interface FlipsReport {

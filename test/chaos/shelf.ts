@@ -73,7 +73,7 @@ function batchOf(random: Random, base: number): { count: number; bytes: Uint8Arr
 interface Open {
   readonly store: Store;
   readonly events: Completion[];
-  poll(): void;
+  readonly poll: () => void;
   close(): void;
 }
 

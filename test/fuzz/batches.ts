@@ -6,7 +6,7 @@ import { batchHeaderBytes, stampCrc } from "../../src/wire/batch.ts";
 import { buildBatch, type NewRecord } from "../../src/wire/records.ts";
 import type { Random } from "../chaos/payload.ts";
 import { mutate } from "../wire/mutate.ts";
-import { pick, type Vocabulary } from "./plausible.ts";
+import { pick, type Vocabulary } from "./vocabulary.ts";
 
 const time = 1_700_000_000_000;
 

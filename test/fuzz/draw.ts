@@ -7,7 +7,8 @@ import { Writer } from "../../src/wire/writer.ts";
 import { Random } from "../chaos/payload.ts";
 import { mutate } from "../wire/mutate.ts";
 import { connections, type Step } from "./life.ts";
-import { Plausible, type Vocabulary } from "./plausible.ts";
+import { Plausible } from "./plausible.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 /** Every advertised pair. */
 export const pairs: readonly (readonly [AnyApi, number])[] = Object.values(apis).flatMap((api) => {

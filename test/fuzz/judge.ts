@@ -10,7 +10,7 @@ import { decodeRequest, decodeResponse } from "../../src/wire/codec.ts";
 import { decodeRequestHeader, decodeResponseHeader } from "../../src/wire/frame.ts";
 import { elementOf, fixedBytes, isLive, membersOf } from "../../src/wire/layout.ts";
 import { isRefused } from "../../src/wire/refusal.ts";
-import type { Vocabulary } from "./plausible.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 export class Finding extends Error {
   override readonly name = "Finding";
@@ -33,7 +33,7 @@ const apiVersionsKey = 18;
 /** What one decoded request holds: array elements, and bytes of text. */
 function sizesOf(field: FieldSpec, version: number, value: unknown): number {
   if (value === null || fixedBytes(field) > 0) return 0;
-  if (field.kind === "string") return String(value).length;
+  if (typeof value === "string") return value.length;
   if (field.kind === "array") {
     const elements = value as readonly unknown[]; // proof: decoded by this table
     const element = elementOf(field);

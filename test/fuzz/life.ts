@@ -6,7 +6,8 @@ import { encodeRequestFrame } from "../../src/wire/frame.ts";
 import { Writer } from "../../src/wire/writer.ts";
 import { DoorNode, Peer } from "./door.ts";
 import { Finding, Judge } from "./judge.ts";
-import { topics, Vocabulary } from "./plausible.ts";
+import { topics } from "./plausible.ts";
+import { Vocabulary } from "./vocabulary.ts";
 
 export const connections = 4;
 /** A frame that is not whole is not fed any longer than this. */

@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { Finding, Judge } from "./judge.ts";
 import { Life, type Step } from "./life.ts";
-import { Vocabulary } from "./plausible.ts";
+import { Vocabulary } from "./vocabulary.ts";
 import { fuzzOnly, fuzzRequests } from "./requests.ts";
 import { shrink } from "./shrink.ts";
 
