@@ -35,6 +35,7 @@ pub fn ReplayType(comptime Store: type) type {
         pub fn run(replay: *Replay) Error!void {
             const segment = replay.at();
             segment.used = @max(segment.used, frame.segment_header_bytes);
+            defer replay.count_rebuilt(replay.scan.mended);
             while (segment.first_position + replay.scan.offset < replay.end) {
                 switch (replay.scan.next()) {
                     .frame => |found| {
@@ -46,6 +47,10 @@ pub fn ReplayType(comptime Store: type) type {
                     .end => break,
                 }
             }
+        }
+
+        fn count_rebuilt(replay: *Replay, more: u32) void {
+            _ = replay.store.counters.headers_rebuilt.fetchAdd(more, .monotonic);
         }
 
         fn at(replay: *const Replay) *segments.Segment {
@@ -160,7 +165,8 @@ pub fn ReplayType(comptime Store: type) type {
         }
 
         /// No good header from `offset` to `end`, where one stands that names the stream and the
-        /// length of the frame before it.
+        /// length of the frame before it. What has a checksum over all that it says stands
+        /// without its header; a batch has none.
         fn meet_damage(replay: *Replay, offset: u32, end: u32) Error!void {
             const store = replay.store;
             const behind = replay.scan.header_at(end).?;
@@ -169,34 +175,23 @@ pub fn ReplayType(comptime Store: type) type {
             if (!single) return replay.add_damage(offset, end, .{});
             if (link.stream == 0) {
                 // A mark: nothing but what other marks say as well.
-                _ = store.counters.headers_rebuilt.fetchAdd(1, .monotonic);
-                return;
+                return replay.count_rebuilt(1);
             }
+            // The payload is of that frame, too.
+            if (replay.scan.is_stray(offset)) return replay.add_damage(offset, end, .{ .link = link });
             const payload = replay.scan.payload_at(offset, link.length);
-            if (frame.Batch.sound(payload)) {
-                _ = store.counters.headers_rebuilt.fetchAdd(1, .monotonic);
-                const header = frame.header_of_batch(
-                    link.stream,
-                    replay.at().generation,
-                    offset,
-                    payload,
-                );
-                replay.link = link;
-                return replay.apply_batch(&header, frame.Batch.max_timestamp(payload));
-            }
             if (frame.StreamName.of(payload, store.seed)) |name| {
-                _ = store.counters.headers_rebuilt.fetchAdd(1, .monotonic);
+                replay.count_rebuilt(1);
                 if (replay.spare == null) replay.name_stream(link.stream, name);
                 return;
             }
-            if (frame.StateCopy.of(payload, store.seed)) |copy| {
-                _ = store.counters.headers_rebuilt.fetchAdd(1, .monotonic);
+            if (frame.StateCopy.of(payload, store.seed)) |copy| if (copy.stream == link.stream) {
+                replay.count_rebuilt(1);
                 return replay.apply_copy(offset, copy);
-            }
+            };
             if (frame.SidecarHead.of(payload, store.seed) != null) {
                 // The one before it, or none, says the same with more batches to look at.
-                _ = store.counters.headers_rebuilt.fetchAdd(1, .monotonic);
-                return;
+                return replay.count_rebuilt(1);
             }
             return replay.add_damage(offset, end, .{ .link = link, .payload = payload });
         }
@@ -221,7 +216,8 @@ pub fn ReplayType(comptime Store: type) type {
                 stream.set("damaged", true);
                 range.first_offset = replay.end_before(stream);
                 if (guess_end(range.first_offset, clue.payload)) |guessed| {
-                    range.end_offset = guessed;
+                    // Too low an end would hide what was lost above it.
+                    if (frame.Batch.sound(clue.payload)) range.end_offset = guessed;
                     // Offsets that were given out are not given out again.
                     const counts = replay.spare == null and range.position >= replay.from;
                     if (counts) stream.end = @max(stream.end, guessed);

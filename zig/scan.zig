@@ -1,5 +1,6 @@
-//! Walks the frames of one segment by their headers, as a start does. Where a header is bad it
-//! looks for the next good one at every eighth byte.
+//! Walks the frames of one segment by their headers, as a start does. One flipped bit of a header
+//! is put right; where a header is bad beyond that, the next good one is looked for at every
+//! eighth byte.
 
 const std = @import("std");
 const assert = std.debug.assert;
@@ -39,6 +40,8 @@ pub fn ScanType(comptime IO: type) type {
         starts: ?u16 = null,
         /// After a padding frame nothing follows.
         finished: bool = false,
+        /// Headers of which one bit was put right.
+        mended: u32 = 0,
         buffer: []align(8) u8,
         buffer_offset: u32 = 0,
         buffer_bytes: u32 = 0,
@@ -54,7 +57,7 @@ pub fn ScanType(comptime IO: type) type {
 
         pub fn next(scan: *Scan) Step {
             if (scan.finished or scan.offset + frame.header_bytes > scan.bytes) return .end;
-            if (scan.header_at(scan.offset)) |header| {
+            if (scan.header_at(scan.offset) orelse scan.mended_at(scan.offset)) |header| {
                 scan.frame_bytes = header.frame_bytes();
                 scan.offset += scan.frame_bytes;
                 scan.starts = header.starts;
@@ -103,6 +106,20 @@ pub fn ScanType(comptime IO: type) type {
                 if (!frame.starts_ordered(before, header.starts)) return null;
             }
             return header;
+        }
+
+        fn mended_at(scan: *Scan, offset: u32) ?*const frame.Header {
+            const header = frame.as_header(@alignCast(scan.bytes_at(offset, frame.header_bytes)));
+            header.* = header.mended(scan.seed, scan.generation, offset) orelse return null;
+            const good = scan.header_at(offset) orelse return null;
+            scan.mended += 1;
+            return good;
+        }
+
+        /// Whether a frame stands at `offset` that does not belong there.
+        pub fn is_stray(scan: *Scan, offset: u32) bool {
+            const bytes = scan.bytes_at(offset, frame.header_bytes);
+            return frame.as_header(@alignCast(bytes)).whole(scan.seed);
         }
 
         /// The payload of a frame that starts at `offset`; lives until the next call.

@@ -92,7 +92,11 @@ pub fn SidecarType(comptime Store: type) type {
                 return damaged(store, answer);
             }
             const header = frame.as_header(@alignCast(start));
-            if (!header.valid(store.seed, place.generation, place.offset)) return damaged(store, answer);
+            if (!header.valid(store.seed, place.generation, place.offset)) {
+                header.* = header.mended(store.seed, place.generation, place.offset) orelse
+                    return damaged(store, answer);
+                _ = store.counters.headers_rebuilt.fetchAdd(1, .monotonic);
+            }
             if (header.kind != .sidecar or header.stream != id) return damaged(store, answer);
             if (header.length < head_bytes) return damaged(store, answer);
             answer.bytes = header.length - head_bytes;

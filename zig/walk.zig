@@ -72,7 +72,7 @@ pub fn WalkType(comptime Store: type) type {
         at: u32 = 0,
         /// Base offset of the frame at `at`.
         base_next: i64 = 0,
-        rebuilt: frame.Header = undefined,
+        mended: frame.Header = undefined,
 
         pub fn init(store: *Store, want: tail.Want, scratch: []u8) Walk {
             return .{
@@ -127,8 +127,8 @@ pub fn WalkType(comptime Store: type) type {
             if (rest.len < frame.header_bytes) return walk.damaged(offset);
             var header: *const frame.Header = @ptrCast(@alignCast(rest.ptr));
             if (!piece.in_ring and !walk.fits(header, offset)) {
-                if (!walk.rebuild(rest, offset)) return walk.damaged(offset);
-                header = &walk.rebuilt;
+                if (!walk.mend(header, offset)) return walk.damaged(offset);
+                header = &walk.mended;
             }
             const payload = rest[frame.header_bytes..][0..header.length];
             if (header.end() <= walk.next_offset) {
@@ -165,17 +165,10 @@ pub fn WalkType(comptime Store: type) type {
                 header.base == walk.base_next;
         }
 
-        /// The directory names stream, epoch and base offset of the frame; a batch that agrees
-        /// and whose own checksum holds needs no header.
-        fn rebuild(walk: *Walk, rest: []const u8, offset: u32) bool {
-            const piece = &walk.piece.?;
-            const payload = frame.Batch.bounded(rest[frame.header_bytes..]) orelse return false;
-            if (!frame.Batch.sound(payload)) return false;
-            if (frame.Batch.base_offset(payload) != walk.base_next) return false;
-            if (frame.Batch.leader_epoch(payload) != piece.epoch) return false;
-            const count = frame.Batch.offset_count(payload);
-            if (count <= 0 or walk.base_next + count > piece.end) return false;
-            walk.rebuilt = frame.header_of_batch(walk.want.stream, piece.generation, offset, payload);
+        fn mend(walk: *Walk, header: *const frame.Header, offset: u32) bool {
+            const generation = walk.piece.?.generation;
+            walk.mended = header.mended(walk.store.seed, generation, offset) orelse return false;
+            if (!walk.fits(&walk.mended, offset)) return false;
             _ = walk.store.counters.headers_rebuilt.fetchAdd(1, .monotonic);
             return true;
         }
