@@ -1,6 +1,8 @@
 //! Damaged ranges of the log that no directory entry speaks for: bytes in which frames lay whose
 //! headers are gone. While one is known, a gap in the offsets of a stream that may have had a
-//! frame there is answered as damage, never as "nothing stored". The store's lock guards it.
+//! frame there is answered as damage, never as "nothing stored". What lies around the range in the
+//! log says nothing of its offsets: the lost frame may have filled an older gap, and so may the
+//! frame behind it. The store's lock guards it.
 
 const std = @import("std");
 const assert = std.debug.assert;
@@ -9,11 +11,17 @@ const limits = @import("limits.zig");
 /// Upper end of offsets that nobody knows.
 pub const end_unknown: i64 = std.math.maxInt(i64);
 
+/// Upper end of the offsets of a lost frame, when without it the stream ends at `end`: it may have
+/// been the last frame, and what is appended next may start behind it.
+pub fn end_of_lost(end: i64) i64 {
+    return end +| limits.offsets_guessed_max;
+}
+
 pub const Range = extern struct {
     position: u64,
     end: u64,
-    /// Offsets that lie there, if `stream` is not 0.
-    first_offset: i64,
+    unused: u64 = 0,
+    /// Offsets that lie there are lower, if `stream` is not 0.
     end_offset: i64,
     /// 0: frames of any stream may lie there.
     stream: u32,
@@ -43,24 +51,13 @@ pub const Table = struct {
         return true;
     }
 
-    /// A range that may hold offsets of the stream from `first` up to `end`. What lay before and
-    /// behind bounds it only while the stream's frames came in order.
-    pub fn covers(table: *const Table, stream: u32, first: i64, end: i64, ordered: bool) ?Range {
+    /// A range that may hold offsets of the stream at or above `first`.
+    pub fn covers(table: *const Table, stream: u32, first: i64) ?Range {
         for (table.ranges[0..table.count]) |range| {
             if (range.stream == 0) return range;
-            if (range.stream != stream) continue;
-            if (!ordered) return range;
-            if (range.first_offset < end and range.end_offset > first) return range;
+            if (range.stream == stream and range.end_offset > first) return range;
         }
         return null;
-    }
-
-    /// A frame of the stream came behind: what lay in an open-ended range is below it.
-    pub fn bound(table: *Table, stream: u32, base: i64) void {
-        for (table.ranges[0..table.count]) |*range| {
-            if (range.stream != stream or range.end_offset != end_unknown) continue;
-            if (base >= range.first_offset) range.end_offset = base;
-        }
     }
 
     pub fn count_within(table: *const Table, position: u64, end: u64) u32 {
@@ -100,28 +97,25 @@ test "damage: a gap is covered for its stream, or for all when nobody knows" {
     const range: Range = .{
         .position = 100,
         .end = 200,
-        .first_offset = 10,
-        .end_offset = end_unknown,
+        .end_offset = 20,
         .stream = 7,
         .segment = 0,
     };
     try testing.expect(table.add(range));
     try testing.expect(table.add(range));
     try testing.expectEqual(1, table.count);
-    try testing.expect(table.covers(7, 500, 600, true) != null);
-    try testing.expect(table.covers(8, 500, 600, true) == null);
-    table.bound(7, 20);
-    try testing.expect(table.covers(7, 20, 600, true) == null);
-    try testing.expect(table.covers(7, 20, 600, false) != null);
-    try testing.expect(table.covers(7, 19, 600, true) != null);
+    try testing.expect(table.covers(7, 0) != null);
+    try testing.expect(table.covers(7, 19) != null);
+    try testing.expect(table.covers(7, 20) == null);
+    try testing.expect(table.covers(8, 0) == null);
     var any = range;
     any.stream = 0;
     any.position = 300;
     any.end = 301;
     try testing.expect(table.add(any));
-    try testing.expect(table.covers(8, 0, 1, true) != null);
+    try testing.expect(table.covers(8, 0) != null);
     try testing.expectEqual(1, table.count_within(250, 400));
     try testing.expectEqual(300, table.within(0, 400, 1).position);
     table.forget_within(250, 400);
-    try testing.expect(table.covers(8, 0, 1, true) == null);
+    try testing.expect(table.covers(8, 0) == null);
 }

@@ -169,7 +169,6 @@ pub fn InventoryType(comptime Store: type) type {
             const known = store.damage.add(.{
                 .position = listed.first_position + frame.segment_header_bytes,
                 .end = listed.first_position + @max(listed.used, frame.segment_header_bytes + 1),
-                .first_offset = 0,
                 .end_offset = damage_zig.end_unknown,
                 .stream = 0,
                 .segment = listed.slot,

@@ -25,7 +25,7 @@ pub const streams_max: u32 = 1 << 20;
 pub const cuts_max: u32 = 1 << 16;
 /// Damaged ranges that a store remembers; beyond it, a store does not open.
 pub const damaged_ranges_max: u32 = 4096;
-/// Offsets that a batch may claim which is damaged and named only by the frame behind it.
+/// Offsets that a lost batch may have held behind the end that its stream has without it.
 pub const offsets_guessed_max: i64 = 1 << 24;
 /// Reader threads of one store, and requests in flight.
 pub const readers_max: u32 = 16;

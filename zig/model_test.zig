@@ -51,7 +51,15 @@ const Op = struct {
     seed: u64 = 0,
 };
 
-const Frame = struct { op: Op, hidden: bool = false };
+pub const Frame = struct {
+    op: Op,
+    hidden: bool = false,
+
+    /// Position of the first byte; the ticket is that behind the last.
+    pub fn start(frame: *const Frame) u64 {
+        return frame.op.ticket - Store.Append.cost(61 + frame.op.body);
+    }
+};
 
 const Stream = struct {
     /// Number of the topic; the store's id; live.

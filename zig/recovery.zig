@@ -60,6 +60,7 @@ pub fn RecoveryType(comptime Store: type) type {
                 try recovery.judge();
             }
             try recovery.replay_all();
+            recovery.bound_damage();
             try recovery.finish();
         }
 
@@ -367,12 +368,21 @@ pub fn RecoveryType(comptime Store: type) type {
             const known = store.damage.add(.{
                 .position = segment.first_position + offset,
                 .end = @max(segment.end_position(), segment.first_position + offset + 1),
-                .first_offset = 0,
                 .end_offset = damage_zig.end_unknown,
                 .stream = 0,
                 .segment = slot,
             });
             if (!known) return error.Damaged;
+        }
+
+        /// Now that the ends of the streams are known.
+        fn bound_damage(recovery: *Recovery) void {
+            const store = recovery.store;
+            for (store.damage.ranges[0..store.damage.count]) |*range| {
+                if (range.end_offset != damage_zig.end_unknown) continue;
+                const stream = store.streams.get(range.stream) orelse continue;
+                range.end_offset = damage_zig.end_of_lost(stream.end);
+            }
         }
 
         /// A segment whose directory is gone, when others are sealed behind it: what has its

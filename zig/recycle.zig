@@ -176,7 +176,6 @@ pub fn RecycleType(comptime Store: type) type {
                 if (range.position < start or range.position >= end) continue;
                 if (range.stream == 0) return false;
                 const stream = store.streams.get(range.stream) orelse continue;
-                if (stream.flag().backfilled) return false;
                 if (range.end_offset > stream.log_start) return false;
             }
             return true;

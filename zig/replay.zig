@@ -94,7 +94,6 @@ pub fn ReplayType(comptime Store: type) type {
                 if (store.directory.tables[segment.table].full()) return error.Damaged;
                 store.directory.add(segment.table, header.stream, stream, placed);
             }
-            store.damage.bound(header.stream, header.base);
             if (position < replay.from or position < stream.ticket) return;
             stream.apply_batch(.{
                 .epoch = header.epoch,
@@ -204,7 +203,6 @@ pub fn ReplayType(comptime Store: type) type {
             var range: damage_zig.Range = .{
                 .position = first_position + offset,
                 .end = first_position + end,
-                .first_offset = 0,
                 .end_offset = damage_zig.end_unknown,
                 .stream = clue.link.stream,
                 .segment = replay.slot,
@@ -214,13 +212,12 @@ pub fn ReplayType(comptime Store: type) type {
 
             if (store.streams.get(clue.link.stream)) |stream| {
                 stream.set("damaged", true);
-                range.first_offset = replay.end_before(stream);
-                if (guess_end(range.first_offset, clue.payload)) |guessed| {
-                    // Too low an end would hide what was lost above it.
-                    if (frame.Batch.sound(clue.payload)) range.end_offset = guessed;
-                    // Offsets that were given out are not given out again.
-                    const counts = replay.spare == null and range.position >= replay.from;
-                    if (counts) stream.end = @max(stream.end, guessed);
+                // Offsets that were given out are not given out again.
+                if (replay.spare != null) {
+                    range.end_offset = damage_zig.end_of_lost(stream.end);
+                } else if (range.position >= replay.from) {
+                    const before = replay.end_before(stream);
+                    stream.end = @max(stream.end, guess_end(before, clue.payload) orelse 0);
                 }
             } else {
                 range.stream = 0;
@@ -230,8 +227,6 @@ pub fn ReplayType(comptime Store: type) type {
 
         /// The stream's end at this place of the log, or something below it.
         fn end_before(replay: *Replay, stream: *const streams.Stream) i64 {
-            // What the checkpoint says is the end at a later place.
-            if (replay.spare != null) return stream.log_start;
             const store = replay.store;
             var at_run = store.directory.newest(stream);
             while (at_run) |place| : (at_run = store.directory.previous(place)) {

@@ -91,18 +91,9 @@ pub fn SearchType(comptime Store: type) type {
         fn is_damaged(walk: *Walk, next: i64) bool {
             // Runs that were passed over for their timestamps are no gap.
             if (walk.minimum_timestamp != timestamp_any) return false;
-            const store = walk.store;
-            const ordered = if (store.streams.get(walk.want.stream)) |stream|
-                !stream.flag().backfilled
-            else
-                false;
-            const range = store.damage.covers(
-                walk.want.stream,
-                walk.next_offset,
-                next,
-                ordered,
-            ) orelse return false;
-            walk.finish_damaged(range, if (ordered) @min(next, range.end_offset) else next);
+            const range = walk.store.damage.covers(walk.want.stream, walk.next_offset) orelse
+                return false;
+            walk.finish_damaged(range, @min(next, range.end_offset));
             return true;
         }
 
@@ -302,7 +293,6 @@ pub fn SearchType(comptime Store: type) type {
             walk.finish_damaged(.{
                 .position = segment.first_position,
                 .end = segment.end_position(),
-                .first_offset = walk.next_offset,
                 .end_offset = end,
                 .stream = walk.want.stream,
                 .segment = slot,
