@@ -114,9 +114,14 @@ export fn measured_lookup() callconv(.c) void {
 
 fn prepare_header() anyerror!void {
     bed = try .init(.{ .threads = false });
-    bytes = batches.build(&batch_buffer, value_size, 1);
     for (&headers, 0..) |*header, index| {
-        header.* = frame.header_of_batch(1, 1, @intCast(index * 64), bytes);
+        header.* = std.mem.zeroes(frame.Header);
+        header.kind = .batch;
+        header.stream = 1;
+        header.generation = 1;
+        header.offset = @intCast(index * 64);
+        header.count = 1;
+        header.length = small_bytes;
         header.seal(header_seed);
     }
 }
