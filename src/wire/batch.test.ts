@@ -18,7 +18,7 @@ import {
   stampBatch,
   stampCrc,
 } from "./batch.ts";
-import { buildBatch, type NewRecord, readBatch, type StoredRecord } from "./records.ts";
+import { buildBatch, findRecord, type NewRecord, readBatch, type StoredRecord } from "./records.ts";
 import { isRefused } from "./refusal.ts";
 
 const now = 1_700_000_000_000;
@@ -336,5 +336,55 @@ describe("wire: batches of our own", () => {
     bytes[22] = 0;
     bytes[16] = 1;
     expect(isRefused(readBatch(bytes))).toBe(true);
+  });
+});
+
+describe("wire: the record of a time in a batch", () => {
+  const timed = fc.record({
+    key: content,
+    value: content,
+    timestamp: fc.nat(9).map((t) => now + t),
+  });
+
+  test("wire: what is found is what a look at every record finds", () => {
+    const property = fc.property(
+      fc.array(timed, { minLength: 1, maxLength: 12 }),
+      fc.nat(10),
+      fc.nat(14),
+      fc.boolean(),
+      (built, time, from, stamped) => {
+        const baseOffset = 2 ** 40;
+        const bytes = buildBatch(built, { baseOffset });
+        if (stamped) stampAppendTime(bytes, viewOf(bytes), 0, now + 5);
+        const records = readBatch(bytes);
+        if (isRefused(records)) throw new Error(records.refusal);
+        const there = records.filter((one) => one.offset >= baseOffset + from);
+        const place = (one: StoredRecord | undefined) =>
+          one === undefined ? null : { offset: one.offset, timestamp: one.timestamp };
+        const value = now + time;
+        expect(findRecord(bytes, "timestamp", value, baseOffset + from)).toEqual(
+          place(there.find((one) => one.timestamp >= value)),
+        );
+        const highest = Math.max(...there.map((one) => one.timestamp));
+        expect(findRecord(bytes, "max-timestamp", -1, baseOffset + from)).toEqual(
+          place(there.find((one) => one.timestamp === highest)),
+        );
+      },
+    );
+    fc.assert(property, { seed: 8, numRuns: 2000 });
+  });
+
+  test("wire: records that lie outside of their batch, or are not there, are refused", () => {
+    const body = (delta: number) => [7 * 2, 0, 0, ...zigzag(BigInt(delta)), 1, 1, 0, 0];
+    const find = (bytes: Uint8Array) => findRecord(bytes, "max-timestamp", -1, 0);
+    expect(find(around(body(0), 1))).toEqual({ offset: 0, timestamp: now });
+    for (const delta of [-1, -5, 1, 60]) expect(isRefused(find(around(body(delta), 1)))).toBe(true);
+    expect(isRefused(find(around(body(0), 2)))).toBe(true);
+    expect(isRefused(find(around(body(0), 1, 1)))).toBe(true);
+    expect(isRefused(find(around([...body(0), ...body(0)].slice(0, 12), 2)))).toBe(true);
+    expect(isRefused(findRecord(around([...body(0), 9], 1), "timestamp", now + 1, 0))).toBe(true);
+    const bytes = batchOf(3);
+    for (let end = 0; end < bytes.length; end += 1)
+      expect(isRefused(find(bytes.subarray(0, end)))).toBe(true);
   });
 });

@@ -1,5 +1,6 @@
 // Records in and out of a batch, one object each: for batches of our own (internal topics, the
-// client) and for edges that show records to people. The path of produce and fetch never comes here.
+// client) and for edges that show records to people. Batches of clients are only walked, without an
+// object per record: they may have millions. The path of produce and fetch never comes here.
 
 import { assert } from "../core/base/assert.ts";
 import { Attribute } from "../core/base/facts.ts";
@@ -10,6 +11,7 @@ import {
   batchBytes,
   batchHeadBytes,
   batchHeaderBytes,
+  batchLastOffsetDelta,
   batchMagic,
   batchMagicOf,
   batchMaxTimestamp,
@@ -227,6 +229,67 @@ export function keylessRecords(batch: Uint8Array, max: number): readonly number[
     walk.position = end;
   }
   return found;
+}
+
+/** Where a record lies, and its time. */
+export interface RecordPlace {
+  readonly offset: number;
+  readonly timestamp: number;
+}
+
+/**
+ * The first record at or above `from` with the time `value` or a later one, or the first of those
+ * that have the highest time there; null when there is none. The batch is uncompressed and comes from
+ * a client whose records nobody has checked: what is malformed, in front of the record that is
+ * found, is refused. Keys, values and headers are not looked at.
+ */
+export function findRecord(
+  batch: Uint8Array,
+  by: "timestamp" | "max-timestamp",
+  value: number,
+  from: number,
+): RecordPlace | null | DecodeRefusal {
+  if (batch.byteLength < batchHeaderBytes) return refuse("truncated");
+  const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
+  const stop = batchBytes(view, 0);
+  const attributes = batchAttributes(view, 0);
+  if (stop < batchHeaderBytes || stop > batch.byteLength) return refuse("truncated");
+  if (batchMagicOf(view, 0) !== batchMagic) return refuse("version");
+  if ((attributes & Attribute.codecMask) !== 0) return refuse("version");
+  const count = batchRecordsCount(view, 0);
+  const lastDelta = batchLastOffsetDelta(view, 0);
+  const first = from - batchBaseOffset(view, 0);
+  const appendTime = (attributes & Attribute.logAppendTime) !== 0;
+  // Added in halves: a delta may be unsafe where the sum is not.
+  const baseHigh = view.getInt32(27);
+  const baseLow = view.getUint32(31);
+  const walk = new Varints();
+  walk.reset(batch);
+  walk.position = batchHeaderBytes;
+  let bestDelta = -1;
+  let best = by === "timestamp" ? value : Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < count; i += 1) {
+    const length = walk.int32(stop);
+    const end = walk.position + length;
+    if (walk.failed || length < 1 || end > stop) return refuse("truncated");
+    walk.position += 1; // attributes
+    walk.int64(end); // timestamp delta
+    if (walk.failed) return refuse("truncated");
+    const timestamp = appendTime
+      ? batchMaxTimestamp(view, 0)
+      : (baseHigh + walk.high) * 4294967296 + (baseLow + walk.low);
+    const delta = walk.int32(end);
+    if (walk.failed || delta < 0 || delta > lastDelta) return refuse("count");
+    if (!Number.isSafeInteger(timestamp)) return refuse("unsafe-int64");
+    walk.position = end;
+    if (delta < first) continue;
+    if (by === "timestamp" ? timestamp < best : timestamp <= best) continue;
+    bestDelta = delta;
+    best = timestamp;
+    if (by === "timestamp") break;
+  }
+  if (bestDelta < 0) return walk.position === stop ? null : refuse("count");
+  return { offset: from - first + bestDelta, timestamp: best };
 }
 
 class RecordReader {

@@ -28,7 +28,7 @@ import {
   batchMaxTimestamp,
 } from "../../wire/batch.ts";
 import { isRefused } from "../../wire/refusal.ts";
-import { readBatch, type StoredRecord } from "../../wire/records.ts";
+import { findRecord, type RecordPlace } from "../../wire/records.ts";
 import { type Broker, entry } from "./broker.ts";
 import { PartitionSet } from "./partition_set.ts";
 
@@ -162,9 +162,8 @@ function byTime(
 ): void {
   lookup(broker, slot, "timestamp", asked, from, (found) => {
     if (typeof found === "number") return done(without(asked, found));
-    if (found === null) return done(recordAnswer(asked, null, undefined));
-    const record = found.records.find((each) => each.timestamp >= asked.timestamp);
-    if (record !== undefined) return done(recordAnswer(asked, found, record));
+    if (found === null) return done(without(asked, ErrorCode.NONE));
+    if (found.record !== null) return done(recordAnswer(asked, found.epoch, found.record));
     // The record that gave the batch its timestamp is deleted.
     byTime(broker, slot, asked, found.end, done);
   });
@@ -178,26 +177,26 @@ function byMaxTimestamp(
 ): void {
   lookup(broker, slot, "max-timestamp", asked, offset(0), (found) => {
     if (typeof found === "number") return done(without(asked, found));
-    if (found === null) return done(recordAnswer(asked, null, undefined));
-    const best = newest(found.records);
+    if (found === null) return done(without(asked, ErrorCode.NONE));
+    const best = found.record;
     if (found.whole || best?.timestamp === found.maxTimestamp)
-      return done(recordAnswer(asked, found, best));
+      return done(recordAnswer(asked, found.epoch, best));
     // The log starts in the middle of this batch, behind its newest record: that of the batches
     // behind it may be newer than what is left.
     lookup(broker, slot, "max-timestamp", asked, found.end, (later) => {
       if (typeof later === "number") return done(without(asked, later));
-      const newer = later === null ? undefined : newest(later.records);
-      if (newer === undefined || (best !== undefined && best.timestamp >= newer.timestamp))
-        return done(recordAnswer(asked, found, best));
-      done(recordAnswer(asked, later, newer));
+      const newer = later?.record ?? null;
+      if (later === null || newer === null || (best !== null && best.timestamp >= newer.timestamp))
+        return done(recordAnswer(asked, found.epoch, best));
+      done(recordAnswer(asked, later.epoch, newer));
     });
   });
 }
 
 /** A batch that was looked up. */
 interface FoundBatch {
-  /** Those that are not deleted. */
-  readonly records: readonly StoredRecord[];
+  /** The one that was asked for, among those that are not deleted. */
+  readonly record: RecordPlace | null;
   /** None of its records is deleted. */
   readonly whole: boolean;
   readonly maxTimestamp: number;
@@ -222,20 +221,25 @@ function lookup(
   if (from >= limit) return done(null);
   const value = by === "timestamp" ? asked.timestamp : -1;
   broker.lookup(slot, by, value, from, limit, (outcome) =>
-    done(foundBatch(outcome, partitions.logStartOf(slot))),
+    done(foundBatch(outcome, by, value, partitions.logStartOf(slot))),
   );
 }
 
-function foundBatch(outcome: ReadOutcome, logStart: Offset): FoundBatch | null | number {
+function foundBatch(
+  outcome: ReadOutcome,
+  by: "timestamp" | "max-timestamp",
+  value: number,
+  logStart: Offset,
+): FoundBatch | null | number {
   if (outcome.status !== "ok" && outcome.status !== "absent") return ErrorCode.KAFKA_STORAGE_ERROR;
   const bytes = outcome.records;
   if (bytes.byteLength === 0) return null;
-  const records = readBatch(bytes);
-  if (isRefused(records)) return ErrorCode.CORRUPT_MESSAGE;
+  const record = findRecord(bytes, by, value, logStart);
+  if (isRefused(record)) return ErrorCode.CORRUPT_MESSAGE;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const base = batchBaseOffset(view, 0);
   return {
-    records: base >= logStart ? records : records.filter((record) => record.offset >= logStart),
+    record,
     whole: base >= logStart,
     maxTimestamp: batchMaxTimestamp(view, 0),
     epoch: batchLeaderEpoch(view, 0),
@@ -243,13 +247,8 @@ function foundBatch(outcome: ReadOutcome, logStart: Offset): FoundBatch | null |
   };
 }
 
-function recordAnswer(
-  asked: Asked,
-  batch: FoundBatch | null,
-  record: StoredRecord | undefined,
-): Answer {
-  if (batch === null || record === undefined) return without(asked, ErrorCode.NONE);
-  const { epoch } = batch;
+function recordAnswer(asked: Asked, epoch: number, record: RecordPlace | null): Answer {
+  if (record === null) return without(asked, ErrorCode.NONE);
   return answer(
     asked.partitionIndex,
     ErrorCode.NONE,
@@ -257,14 +256,6 @@ function recordAnswer(
     record.timestamp,
     epoch < 0 ? none : (epoch as LeaderEpoch), // proof: stamped by a leader
   );
-}
-
-/** The first record among those with the highest timestamp, as Kafka answers. */
-function newest(records: readonly StoredRecord[]): StoredRecord | undefined {
-  let best: StoredRecord | undefined;
-  for (const record of records)
-    if (best === undefined || record.timestamp > best.timestamp) best = record;
-  return best;
 }
 
 /** The epoch that owns an offset: the last one that starts at or below it. */
