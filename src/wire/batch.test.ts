@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Attribute, Fact, factStride, Flaw } from "../core/base/facts.ts";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { Attribute, Codec, Fact, factStride, Flaw } from "../core/base/facts.ts";
 import {
   batchAttributes,
   batchBaseOffset,
@@ -13,6 +14,7 @@ import {
   batchProducerEpoch,
   batchProducerId,
   batchRecordsCount,
+  beginsAsCodec,
   checkBatch,
   stampAppendTime,
   stampBatch,
@@ -336,6 +338,42 @@ describe("wire: batches of our own", () => {
     bytes[22] = 0;
     bytes[16] = 1;
     expect(isRefused(readBatch(bytes))).toBe(true);
+  });
+});
+
+describe("wire: the first bytes of a compressed batch", () => {
+  const plain = [...utf8.encode("records, or something like it, in the clear")];
+  const xerial = [0x82, ...utf8.encode("SNAPPY"), 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0];
+  const begins = (body: readonly number[], codec: number) => {
+    const bytes = around(body, 1, codec);
+    return beginsAsCodec(Buffer.concat([Buffer.alloc(3), bytes, bytes]), 3, 3 + bytes.length);
+  };
+
+  test("wire: what a codec makes is known as its own", () => {
+    const made: Readonly<Record<keyof typeof Codec, readonly (readonly number[])[]>> = {
+      none: [plain, []],
+      gzip: [[...gzipSync(new Uint8Array(plain))], [...gzipSync(new Uint8Array(0))]],
+      snappy: [[3, 2 << 2, 7, 8, 9], [0x80, 0x08, 0, 7, ...new Array(100).fill(0xfe)], xerial],
+      lz4: [[0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 0, 0, 0, 0]],
+      zstd: [[...zstdCompressSync(new Uint8Array(plain))]],
+    };
+    for (const [name, codec] of Object.entries(Codec))
+      for (const [of, bodies] of Object.entries(made))
+        for (const body of bodies)
+          expect([name, of, begins(body, codec)]).toEqual([
+            name,
+            of,
+            name === "none" || name === of,
+          ]);
+  });
+
+  test("wire: what is cut off, empty or unknown is not", () => {
+    for (let codec = 1; codec <= 7; codec += 1)
+      for (const body of [[], [0x1f], [0x28, 0xb5], [0x04, 0x22, 0x4d, 0x18], plain])
+        expect([codec, body, begins(body, codec)]).toEqual([codec, body, false]);
+    // A length of nothing, of more than snappy can pack, without an end; a copy in front.
+    for (const body of [[0, 0], [0xff, 0x7f, 0, 7], new Array(9).fill(0x80), [3, 1, 7, 8]])
+      expect(begins(body, Codec.snappy)).toBe(false);
   });
 });
 

@@ -15,7 +15,7 @@
 // reads as NaN: `checkBatch` has refused such a batch before anybody asks.
 
 import { assert } from "../core/base/assert.ts";
-import { Attribute, Fact, Flaw, factStride } from "../core/base/facts.ts";
+import { Attribute, Codec, Fact, Flaw, factStride } from "../core/base/facts.ts";
 import { crc32c } from "./crc32c.ts";
 import { Varints } from "./varints.ts";
 
@@ -106,6 +106,53 @@ export function stampAppendTime(bytes: Uint8Array, view: DataView, at: number, t
 
 export function stampCrc(bytes: Uint8Array, view: DataView, at: number): void {
   view.setUint32(at + 17, crc32c(bytes, at + crcStart, at + batchBytes(view, at)));
+}
+
+/** First bytes of a compressed section: RFC 1952, LZ4 frame format 1.6, RFC 8878, snappy-java. */
+const gzipMagic = [0x1f, 0x8b, 8];
+const lz4Magic = [0x04, 0x22, 0x4d, 0x18];
+const zstdMagic = [0x28, 0xb5, 0x2f, 0xfd];
+const xerialMagic = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0];
+/** Snappy's best: a copy of 64 bytes takes 3. */
+const snappyRatioMax = 22;
+
+/**
+ * Whether the records of the batch in `bytes[start..end)` begin as their codec begins. A few bytes
+ * are looked at, so most of what a client did not compress at all is told apart, and nothing more.
+ */
+export function beginsAsCodec(bytes: Uint8Array, start: number, end: number): boolean {
+  const at = start + batchHeaderBytes;
+  switch ((bytes[start + 22] ?? 0) & Attribute.codecMask) {
+    case Codec.none:
+      return true;
+    case Codec.gzip:
+      return begins(bytes, at, end, gzipMagic);
+    case Codec.lz4:
+      return begins(bytes, at, end, lz4Magic);
+    case Codec.zstd:
+      return begins(bytes, at, end, zstdMagic);
+    case Codec.snappy:
+      return begins(bytes, at, end, xerialMagic) || beginsAsRawSnappy(bytes, at, end);
+    default:
+      return false;
+  }
+}
+
+function begins(bytes: Uint8Array, at: number, end: number, magic: readonly number[]): boolean {
+  return end - at > magic.length && magic.every((byte, index) => bytes[at + index] === byte);
+}
+
+/** A block of snappy has no magic: the length of what it holds as a varint, then a literal. */
+function beginsAsRawSnappy(bytes: Uint8Array, at: number, end: number): boolean {
+  let length = 0;
+  for (let i = 0; i < 5 && at + i + 1 < end; i += 1) {
+    const byte = bytes[at + i] ?? 0;
+    length += (byte & 0x7f) * 2 ** (7 * i);
+    if (byte >= 0x80) continue;
+    const isLiteral = ((bytes[at + i + 1] ?? 0) & 3) === 0;
+    return isLiteral && length > 0 && length <= (end - at) * snappyRatioMax;
+  }
+  return false;
 }
 
 const varints = new Varints();

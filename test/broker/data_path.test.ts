@@ -88,6 +88,7 @@ describe("broker: produce", () => {
     ["base offset 5", () => batchOf(["a"], { baseOffset: 5 }), {}, ErrorCode.INVALID_RECORD],
     ["a wrong CRC", () => flip(batchOf(["aaaa"]), 70, 0x55, false), {}, ErrorCode.CORRUPT_MESSAGE],
     ["a length that lies", () => flip(batchOf(["a"]), 11, 200), {}, ErrorCode.CORRUPT_MESSAGE],
+    ["gzip that is none", () => flip(batchOf(["a"]), 22, 1), {}, ErrorCode.INVALID_RECORD],
     ["codec 7", () => flip(batchOf(["a"]), 22, 7), {}, ErrorCode.INVALID_RECORD],
     ["a control batch", () => batchOf(["a"], { attributes: 32 }), {}, ErrorCode.INVALID_RECORD],
     [

@@ -12,6 +12,7 @@ import type { Call } from "../base/node_contract.ts";
 import type { Topic } from "../cluster/cluster.ts";
 import type { Waiting } from "../replication/replication.ts";
 import { recordErrorsMax } from "../base/limits.ts";
+import { beginsAsCodec } from "../../wire/batch.ts";
 import { keylessRecords } from "../../wire/records.ts";
 import { type Broker, entry } from "./broker.ts";
 
@@ -249,6 +250,9 @@ function judgeBatch(
   }
   if ((attributes & Attribute.codecMask) > Codec.zstd) {
     return refused(result, invalid, "unknown compression codec");
+  }
+  if (!beginsAsCodec(batch, 0, bytes)) {
+    return refused(result, invalid, "the records are not compressed with the codec of the batch");
   }
   if (count <= 0 || (facts[at + Fact.lastOffsetDelta] ?? 0) !== count - 1) {
     return refused(result, invalid, "record count and last offset delta disagree");
