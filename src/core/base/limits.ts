@@ -142,6 +142,11 @@ export const responseRowsMax = 500_000;
 export const diskRequestsQueuedMax = 100_000;
 assert(requestPartitionsMax <= diskRequestsQueuedMax, "one request can ask for all its partitions");
 /**
+ * Look-ups between their request to the disk and their answer, each with a batch in memory; the
+ * others wait. A part of the disk's 64 reader slots, so that there are always some for reads.
+ */
+export const lookupsAtOnceMax = 16;
+/**
  * Memory of answers that sockets have not taken, of all connections together. A read brings half of
  * what is left of it.
  */

@@ -4,10 +4,20 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { offset, type PartitionIndex, type Slot, type TopicId } from "../../core/base/ids.ts";
+import { gzipSync } from "node:zlib";
+import { Codec } from "../../core/base/facts.ts";
+import {
+  leaderEpoch,
+  offset,
+  type PartitionIndex,
+  type Slot,
+  type TopicId,
+} from "../../core/base/ids.ts";
 import { diskRequestsQueuedMax } from "../../core/base/limits.ts";
 import type { Input } from "../../core/base/node_contract.ts";
 import { Directory, resolveLibrary } from "../../storage/storage.ts";
+import { stampCrc } from "../../wire/batch.ts";
+import { buildBatch, findRecord } from "../../wire/records.ts";
 import { Disk } from "./disk.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "pyralog-disk-"));
@@ -79,6 +89,41 @@ test("server: look-ups beyond what may wait for the disk fail at once, all other
   });
   expect(outcomes("failed")).toBe(refused);
 }, 60_000);
+
+test("server: of batches that were looked up one is opened per turn of the event loop", async () => {
+  const slot = openPartition(3);
+  const records = Array.from({ length: 100 }, (_, at) => ({
+    key: null,
+    value: null,
+    timestamp: at,
+  }));
+  const packed = gzipBatch(buildBatch(records));
+  disk.append(slot, leaderEpoch(0), offset(0), 100, offset(0), -1, false, packed);
+  inputs = [];
+  const asked = 40;
+  for (let request = 1; request <= asked; request += 1)
+    disk.lookup(request, slot, "timestamp", 5, offset(0), offset(100));
+  for (let before = 0; before < asked; ) {
+    await new Promise((resolve) => setImmediate(resolve));
+    const answered = outcomes("ok");
+    expect(answered - before).toBeLessThanOrEqual(1);
+    before = answered;
+  }
+  const found = inputs.flatMap((input) => (input.kind === "looked-up" ? [input] : []));
+  expect(new Set(found.map((input) => input.request)).size).toBe(asked);
+  for (const { outcome } of found)
+    expect(findRecord(outcome.records, "timestamp", 5, 0)).toEqual({ offset: 5, timestamp: 5 });
+});
+
+/** The batch with its records packed. */
+function gzipBatch(batch: Uint8Array): Uint8Array {
+  const packed = gzipSync(batch.subarray(61));
+  const bytes = Buffer.concat([batch.subarray(0, 61), packed]);
+  bytes.writeInt32BE(bytes.length - 12, 8);
+  bytes.writeInt16BE(Codec.gzip, 21);
+  stampCrc(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0);
+  return bytes;
+}
 
 test("server: a read of a partition that is deleted meanwhile fails, the others are served", () => {
   const gone = openPartition(1);

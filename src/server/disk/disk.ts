@@ -1,6 +1,7 @@
 // The data thread's disk: performs the storage effects on the Zig store and turns what its threads
 // report into inputs. Bytes in the staging ring are read at once; everything else goes to the reader
-// threads and comes back through a poll.
+// threads and comes back through a poll. A batch that was looked up may be small and open to many
+// megabytes: one is answered per turn of the event loop, so that everybody else has turns between.
 
 import { assert } from "../../core/base/assert.ts";
 import {
@@ -12,7 +13,7 @@ import {
   type Ticket,
   type TopicId,
 } from "../../core/base/ids.ts";
-import { diskRequestsQueuedMax } from "../../core/base/limits.ts";
+import { diskRequestsQueuedMax, lookupsAtOnceMax } from "../../core/base/limits.ts";
 import type { Input, ReadOutcome, ReadPart, ReadStatus } from "../../core/base/node_contract.ts";
 import {
   type Completion,
@@ -45,10 +46,16 @@ type Pending =
   | { readonly kind: "lookup"; readonly request: number }
   | { readonly kind: "sidecar" | "headers"; readonly slot: Slot };
 
-/** A request that found all reader slots taken; tried again when one comes free. */
+/** A request that found all reader slots taken, or all places of look-ups; tried again. */
 interface Queued {
   readonly pending: Pending;
   readonly submit: (request: number) => number;
+}
+
+/** A look-up with the batch that it brought. */
+interface FoundBatch {
+  readonly request: number;
+  readonly batch: Uint8Array;
 }
 
 export interface DiskSink {
@@ -76,6 +83,12 @@ export class Disk {
   #queued: Queued[] = [];
   /** Places of damage that the sink knows of. */
   readonly #told = new Set<string>();
+  /** Look-ups that wait for one of their places, apart: nothing else waits behind them. */
+  #queuedLookups: Queued[] = [];
+  /** Look-ups that are submitted and not answered. */
+  #lookups = 0;
+  /** Those of them whose batch is there; while there are any, a turn of the event loop is due. */
+  readonly #found: FoundBatch[] = [];
   /** Where the sweep stands; 0: none is under way. */
   #sweepFrom = 0;
   /** There may be streams that nobody owns: always after a start. */
@@ -338,34 +351,44 @@ export class Disk {
   }
 
   #submit(pending: Pending, submit: (request: number) => number): void {
-    if (this.#queued.length === 0 && this.#trySubmit(pending, submit)) return;
+    const queued = pending.kind === "lookup" ? this.#queuedLookups : this.#queued;
+    if (queued.length === 0 && this.#trySubmit(pending, submit)) return;
     // Producers are loaded for few partitions at a time: they wait in any case.
     const ofClient = pending.kind === "read" || pending.kind === "lookup";
-    if (ofClient && this.#queued.length >= diskRequestsQueuedMax)
+    if (ofClient && queued.length >= diskRequestsQueuedMax)
       return this.#finish(pending, "failed", noBytes, null);
-    this.#queued.push({ pending, submit });
+    queued.push({ pending, submit });
   }
 
-  /** False when all reader slots are taken. */
+  /** False when all reader slots are taken, or all places of look-ups. */
   #trySubmit(pending: Pending, submit: (request: number) => number): boolean {
+    const ofLookup = pending.kind === "lookup";
+    if (ofLookup && this.#lookups >= lookupsAtOnceMax) return false;
     const id = this.#nextRequest;
     const status = submit(id);
     if (status === Status.busy) return false;
     this.#nextRequest = id === 0xffffffff ? 1 : id + 1;
-    if (status === Status.ok) this.#pending.set(id, pending);
-    else this.#finish(pending, readStatus(status), noBytes, null);
+    if (status !== Status.ok) this.#finish(pending, readStatus(status), noBytes, null);
+    else {
+      this.#pending.set(id, pending);
+      if (ofLookup) this.#lookups += 1;
+    }
     return true;
   }
 
   #retryQueued(): void {
-    const queued = this.#queued;
-    if (queued.length === 0) return;
+    this.#queued = this.#retried(this.#queued);
+    this.#queuedLookups = this.#retried(this.#queuedLookups);
+  }
+
+  /** What is left of the queue. */
+  #retried(queued: Queued[]): Queued[] {
     let done = 0;
     for (const next of queued) {
       if (!this.#trySubmit(next.pending, next.submit)) break;
       done += 1;
     }
-    this.#queued = queued.slice(done);
+    return done === 0 ? queued : queued.slice(done);
   }
 
   #complete(completion: Completion, sink: DiskSink): void {
@@ -400,10 +423,38 @@ export class Disk {
     assert(pending !== undefined, "a completion answers one request");
     this.#pending.delete(completion.request);
     const status = readStatus(completion.status);
-    const bytes = this.#store.takeSlot(completion.slot, completion.bytes);
-    this.#finish(pending, status, status === "ok" ? bytes : noBytes, completion);
+    const taken = this.#store.takeSlot(completion.slot, completion.bytes);
+    const bytes = status === "ok" ? taken : noBytes;
+    if (pending.kind === "lookup") {
+      if (bytes.byteLength > 0) return this.#openLater(pending.request, bytes);
+      this.#lookups -= 1;
+    }
+    this.#finish(pending, status, bytes, completion);
   }
 
+  #openLater(request: number, batch: Uint8Array): void {
+    this.#found.push({ request, batch });
+    if (this.#found.length === 1) setImmediate(() => this.#openNext());
+  }
+
+  /** One turn of the event loop: one look-up is answered, and its place is given away. */
+  #openNext(): void {
+    const next = this.#found.shift();
+    assert(next !== undefined, "a turn is due while a batch is to be opened");
+    if (this.#found.length > 0) setImmediate(() => this.#openNext());
+    this.#lookups -= 1;
+    const records = openBatch(next.batch);
+    const outcome: ReadOutcome = {
+      status: records === null ? "damaged" : "ok",
+      records: records ?? noBytes,
+      nextOffset: offset(0),
+    };
+    this.#input({ kind: "looked-up", request: next.request, outcome });
+    this.#retryQueued();
+    this.#sink?.progressed();
+  }
+
+  /** `bytes` of a look-up are none: what it brings is opened first, and that has its own turn. */
   #finish(
     pending: Pending,
     status: ReadStatus,
@@ -420,11 +471,7 @@ export class Disk {
         return this.#partDone(pending.job);
       }
       case "lookup": {
-        const opened = bytes.byteLength === 0 ? bytes : openBatch(bytes);
-        const outcome: ReadOutcome =
-          opened === null
-            ? { status: "damaged", records: noBytes, nextOffset: offset(0) }
-            : { status, records: opened, nextOffset: offset(0) };
+        const outcome: ReadOutcome = { status, records: bytes, nextOffset: offset(0) };
         return this.#input({ kind: "looked-up", request: pending.request, outcome });
       }
       case "sidecar": {
