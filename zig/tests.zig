@@ -15,6 +15,7 @@ test {
     _ = @import("format_test.zig");
     _ = @import("frame.zig");
     _ = @import("fuzz.zig");
+    _ = @import("golden_test.zig");
     _ = @import("io.zig");
     _ = @import("lz4.zig");
     _ = @import("lz4_fuzz.zig");
