@@ -1,7 +1,8 @@
 //! A store of format 1 that was written once and never again: test/golden/store.bin holds its files
-//! and what it serves. Every version reads it, and finds out every byte of a segment that is changed,
-//! every end that is cut off, and the same of its other files at places close to each other. With PYRALOG_GOLDEN=record in the environment the first test writes
-//! the file anew: for a new version of the format, under a new name.
+//! and what it serves. Every version reads it, and finds out every byte of a segment that is
+//! changed, every end that is cut off, and the same of its other files at places close to each
+//! other. With PYRALOG_GOLDEN=record in the environment the first test writes the file anew: for a
+//! new version of the format, under a new name.
 
 const std = @import("std");
 const assert = std.debug.assert;

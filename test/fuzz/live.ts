@@ -15,7 +15,8 @@ import { Server } from "../harness/server.ts";
 import { draw } from "./draw.ts";
 import { Finding, Judge } from "./judge.ts";
 import type { Step } from "./life.ts";
-import { topics, Vocabulary } from "./plausible.ts";
+import { topics } from "./plausible.ts";
+import { Vocabulary } from "./vocabulary.ts";
 
 const lines = 8;
 const lifeSteps = 20_000;
