@@ -213,6 +213,17 @@ test("server: a listener beyond loopback needs to be named, and the error says h
   expect(load({ set: both }).config.security.insecure_listeners).toEqual(["http", "kafka"]);
 });
 
+test("server: clients are sent to no address that is none", () => {
+  for (const address of ["0.0.0.0:9092", "[::]:9092", "[0:0::0]:9092", "node1:0", "node1:00"]) {
+    const error = problem({ set: [`server.advertised_addr=${address}`] });
+    expect(error.message).toContain("an address that clients can reach");
+  }
+  for (const address of ["10.0.0.0:90", "[::1]:9092", "node1:9000"]) {
+    const { config } = load({ set: [`server.advertised_addr=${address}`] });
+    expect(config.server.advertised_addr).toBe(address);
+  }
+});
+
 test("server: what one node cannot do is refused", () => {
   expect(problem({ set: ["cluster.bootstrap_servers=a:7070,b:7070"] }).message).toContain(
     "single node",

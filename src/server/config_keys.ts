@@ -128,6 +128,15 @@ function optionalAddress(documentation: string, about: About = {}): Key<string |
   return key<string | null>(null, documentation, about, readAddress);
 }
 
+/** Null until it is set. Clients come back to it, so it names a machine and a port. */
+function advertisedAddress(documentation: string): Key<string | null> {
+  return key<string | null>(null, documentation, {}, (given) => {
+    const read = readAddress(given);
+    if (read.kind === "wrong" || !/^(0\.0\.0\.0|\[[0:]+\]):|:0+$/.test(read.value)) return read;
+    return wrong("an address that clients can reach, which neither 0.0.0.0 nor port 0 is");
+  });
+}
+
 function path(fallback: string, documentation: string): Key<string> {
   return key(fallback, documentation, {}, (given) => {
     const usable = typeof given === "string" && given !== "" && !given.includes("\0");
@@ -182,7 +191,7 @@ export const configKeys = {
     http_addr: optionalAddress("Where HTTP clients connect.", { inert: noHttp }),
     peer_addr: optionalAddress("Where other nodes connect.", { inert: oneNode }),
     data_dir: path("./pyralog-data", "Directory of everything that the node keeps."),
-    advertised_addr: optionalAddress(
+    advertised_addr: advertisedAddress(
       "Address that clients are told to come back to; by default the one that they used.",
     ),
   },
