@@ -75,7 +75,9 @@ export class KafkaListener {
         },
         close: (socket) => this.#ended(socket.data),
         error: (socket, error) => {
-          host.refused(`socket error: ${error.message}`, socket.remoteAddress);
+          // The code, not the words: reasons are counted one by one.
+          const code = "code" in error ? String(error.code) : error.name;
+          host.refused(`socket error: ${code}`, socket.remoteAddress);
           socket.end();
           this.#ended(socket.data);
         },
