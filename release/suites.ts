@@ -44,7 +44,7 @@ const quick: Options = { quick: true };
 const native: Options = { native: true, apart: true };
 const biome = ["node_modules/@biomejs/biome/bin/biome", "format", "--reporter=summary"];
 const oxlint = ["node_modules/oxlint/bin/oxlint", "--type-aware", "--quiet"];
-const pure = ["src/core", "src/wire", "src/cli", "proto", "release"];
+const pure = ["src/core", "src/wire", "src/cli", "src/client", "proto", "release"];
 const impure = ["src/storage", "src/server"];
 
 function below(...folders: string[]): readonly string[] {
@@ -98,6 +98,8 @@ export const suites: readonly Suite[] = [
     ["bench/main.ts", "counts"],
     { native: true },
   ),
+  suite("client", "the client library and a node", "tests", below("test/client"), native),
+  suite("cli", "the command line and a node", "tests", below("test/cli"), native),
   suite("vectors", "bytes of other encoders", "tests", below("test/conformance/vectors")),
   suite("clients", "real clients", "tests", below("test/conformance/clients"), {
     ...native,

@@ -108,6 +108,32 @@ export function stampCrc(bytes: Uint8Array, view: DataView, at: number): void {
   view.setUint32(at + 17, crc32c(bytes, at + crcStart, at + batchBytes(view, at)));
 }
 
+/** Who sent the batch, for a producer that learns it after the records, with the CRC it changes. */
+export function stampProducer(
+  bytes: Uint8Array,
+  producerId: number,
+  producerEpoch: number,
+  baseSequence: number,
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  setInt64(view, 43, producerId);
+  view.setInt16(51, producerEpoch);
+  view.setInt32(53, baseSequence);
+  stampCrc(bytes, view, 0);
+}
+
+/** The same batch with its records as `section`, which the caller has compressed by `codec`. */
+export function withSection(batch: Uint8Array, section: Uint8Array, codec: number): Uint8Array {
+  const bytes = new Uint8Array(batchHeaderBytes + section.length);
+  bytes.set(batch.subarray(0, batchHeaderBytes));
+  bytes.set(section, batchHeaderBytes);
+  const view = new DataView(bytes.buffer);
+  view.setInt32(8, bytes.length - batchHeadBytes);
+  view.setUint16(21, (batchAttributes(view, 0) & ~Attribute.codecMask) | codec);
+  stampCrc(bytes, view, 0);
+  return bytes;
+}
+
 /** First bytes of a compressed section: RFC 1952, LZ4 frame format 1.6, RFC 8878, snappy-java. */
 const gzipMagic = [0x1f, 0x8b, 8];
 const lz4Magic = [0x04, 0x22, 0x4d, 0x18];
