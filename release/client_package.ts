@@ -1,6 +1,7 @@
 // `bun run client-package`: dist/pyralog-client-VERSION.tgz, the client library for projects on Bun.
 // One bundled module, its type declarations, and the examples with the import that a user writes.
 
+import { version, license, engines } from "../package.json" with { type: "json" };
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checked, root, say } from "./progress.ts";
@@ -26,17 +27,6 @@ A Kafka client for Bun: idempotent producer, consumer by assignment, administrat
 
 \`examples/\` holds programs to begin with; every call is described in its declaration.
 `;
-
-interface Manifest {
-  readonly version: string;
-  readonly license: string;
-  readonly engines: { readonly bun: string };
-}
-
-function manifest(): Manifest {
-  const parsed: Manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  return parsed;
-}
 
 async function bundle(folder: string): Promise<void> {
   await checked(
@@ -79,7 +69,6 @@ function examples(folder: string): void {
 }
 
 await entry(async () => {
-  const { version, license, engines } = manifest();
   const dist = join(root, "dist");
   const folder = join(dist, `.client-${process.pid}`);
   mkdirSync(folder, { recursive: true });

@@ -1,23 +1,15 @@
-// Composition root: the arguments decide what is loaded, so that `pyralog version` starts without
-// the server.
+// Composition root: hands the command line what the server knows, each behind an `import()`, so that
+// a command loads nothing that it does not need.
 
-import { parseArguments, usage, version } from "./cli/cli.ts";
+import { version } from "../package.json" with { type: "json" };
+import { run } from "./cli/cli.ts";
 
-const parsed = parseArguments(process.argv.slice(2));
-switch (parsed.kind) {
-  case "version":
-    process.stdout.write(`pyralog ${version}\n`);
-    break;
-  case "help":
-    process.stdout.write(usage);
-    break;
-  case "wrong":
-    process.stderr.write(`pyralog: ${parsed.message}\n\n${usage}`);
-    process.exitCode = 2;
-    break;
-  case "serve": {
+process.exitCode = await run(process.argv.slice(2), {
+  version,
+  serve: async (options) => {
     const { serve } = await import("./server/server.ts");
     // Explicit: the stopped control Worker may not be terminated, and would keep the loop alive.
-    process.exit(await serve({ configFile: parsed.config, set: parsed.set, version }));
-  }
-}
+    process.exit(await serve({ ...options, version }));
+  },
+  configuration: () => import("./server/config_report.ts"),
+});

@@ -1,53 +1,24 @@
-// The command line of the executable: `pyralog [serve] [--config FILE] [--set section.key=value]...`.
-import { version as packageVersion } from "../../package.json" with { type: "json" };
+// The command line of the executable: from arguments to an exit code. The version needs nothing else
+// of this room, so that it is printed at once.
 
-export const usage = `Usage:
-  pyralog                                   one node on loopback, data in ./pyralog-data
-  pyralog --config node.toml                a node as the file says
-  pyralog --set server.bind_addr=127.0.0.1:9093 --set kafka.num_partitions=4
+import type { Ports } from "./program.ts";
 
-Commands:
-  serve      start a node (the default)
-  version    print the version
-  help       print this text
+export type { ConfigurationDoor, Origin } from "./config.ts";
+export type { Ports } from "./program.ts";
 
-Options:
-  --config FILE              read the configuration from FILE (TOML)
-  --set SECTION.KEY=VALUE    set one value; wins over the file and over PYRALOG_SECTION_KEY
-`;
+const versionWords = new Set(["version", "--version", "-v"]);
 
-export type Arguments =
-  | { readonly kind: "serve"; readonly config: string | null; readonly set: readonly string[] }
-  | { readonly kind: "version" }
-  | { readonly kind: "help" }
-  | { readonly kind: "wrong"; readonly message: string };
-
-export function parseArguments(argv: readonly string[]): Arguments {
-  let config: string | null = null;
-  const set: string[] = [];
-  for (let i = 0; i < argv.length; i += 1) {
-    const argument = argv[i] ?? "";
-    if (argument === "version" || argument === "--version" || argument === "-v")
-      return { kind: "version" };
-    if (argument === "help" || argument === "--help" || argument === "-h") return { kind: "help" };
-    if (argument === "serve" && i === 0) continue;
-    const [name, inline] = split(argument);
-    if (name !== "--config" && name !== "--set")
-      return { kind: "wrong", message: `unknown argument "${argument}"` };
-    const value = inline ?? argv[i + 1];
-    if (value === undefined) return { kind: "wrong", message: `${name} needs a value` };
-    if (inline === null) i += 1;
-    if (name === "--set") set.push(value);
-    else config = value;
+/** Runs a command to its end; returns the exit code. */
+export async function run(argv: readonly string[], ports: Ports): Promise<number> {
+  if (versionWords.has(argv[0] ?? "")) {
+    process.stdout.write(`pyralog ${ports.version}\n`);
+    return 0;
   }
-  return { kind: "serve", config, set };
+  // Whoever reads our output may have had enough of it: `pyralog consume orders | head`.
+  process.stdout.on("error", (error) => {
+    if ("code" in error && error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  const { parse } = await import("./parse.ts");
+  return parse(argv, ports);
 }
-
-/** `--set=a.b=c` and `--set a.b=c` mean the same. */
-function split(argument: string): readonly [name: string, inline: string | null] {
-  const at = argument.indexOf("=");
-  if (!argument.startsWith("--") || at < 0) return [argument, null];
-  return [argument.slice(0, at), argument.slice(at + 1)];
-}
-
-export const version: string = packageVersion;

@@ -52,7 +52,6 @@ export class Connection {
   /** In the order in which they were sent. */
   readonly #waiting: Waiting[] = [];
   readonly #turns: (() => void)[] = [];
-  readonly #writer = new Writer(16 * 1024);
   #socket: Bun.Socket | null = null;
   #versions: ReadonlyMap<number, readonly [min: number, max: number]> = new Map();
   #correlationId = 0;
@@ -172,16 +171,10 @@ export class Connection {
     value: Struct<Q>,
   ): number {
     this.#correlationId = (this.#correlationId + 1) % 0x7fffffff;
-    this.#writer.reset();
-    encodeRequestFrame(
-      api,
-      version,
-      this.#correlationId,
-      this.#options.clientId,
-      this.#writer,
-      value,
-    );
-    this.#output.push(this.#writer.written().slice());
+    // Its bytes are handed over to the socket, so each request has a writer of its own.
+    const writer = new Writer(256);
+    encodeRequestFrame(api, version, this.#correlationId, this.#options.clientId, writer, value);
+    this.#output.push(writer.written());
     this.#flush();
     return this.#correlationId;
   }

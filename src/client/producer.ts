@@ -151,10 +151,11 @@ export class Producer {
     const made = newRecord(record);
     this.#reserved += recordBytes(made);
     this.#unacknowledged += 1;
-    const topic = this.#topic(record.topic);
+    const now = performance.now();
+    const topic = this.#topic(record.topic, now);
     const waiting = { record: made, partition: record.partition ?? null, acknowledge: onDelivery };
     if (topic.metadata === null) topic.waiting.push(waiting);
-    else this.#place(record.topic, topic, topic.metadata, waiting);
+    else this.#place(record.topic, topic, topic.metadata, waiting, now);
   }
 
   /** Resolves as soon as there is room for more records. */
@@ -191,15 +192,15 @@ export class Producer {
     return this.#reserved < this.#options.bufferBytes;
   }
 
-  #topic(name: string): Topic {
+  #topic(name: string, now: number): Topic {
     const known = this.#topics.get(name);
     if (known !== undefined) {
-      if (performance.now() - known.since > metadataAgeMs) this.#load(name, known);
+      if (now - known.since > metadataAgeMs) this.#load(name, known);
       return known;
     }
     const topic: Topic = {
       metadata: null,
-      since: performance.now(),
+      since: now,
       loading: false,
       usable: [],
       sticky: new StickyPartitioner(),
@@ -231,7 +232,8 @@ export class Producer {
     const usable = led.length > 0 ? led : metadata.partitions;
     topic.usable = usable.map(({ partition }) => partition);
     topic.metadata = metadata;
-    for (const waiting of topic.waiting.splice(0)) this.#place(name, topic, metadata, waiting);
+    const now = performance.now();
+    for (const waiting of topic.waiting.splice(0)) this.#place(name, topic, metadata, waiting, now);
   }
 
   /** What was sent before stays queued until its time is over: the topic was there once. */
@@ -244,7 +246,7 @@ export class Producer {
     }
   }
 
-  #place(name: string, topic: Topic, metadata: TopicMetadata, waiting: Waiting): void {
+  #place(name: string, topic: Topic, metadata: TopicMetadata, waiting: Waiting, now: number): void {
     const { record, acknowledge } = waiting;
     const count = metadata.partitions.length;
     const keyed = record.key === null ? topic.sticky.pick(topic.usable) : null;
@@ -269,11 +271,11 @@ export class Producer {
               error,
               error === null ? { topic: name, partition, offset, timestamp } : null,
             );
-    if (queue.add(record, tell, this.#options, performance.now())) {
+    if (queue.add(record, tell, this.#options, now)) {
       if (record.key === null) topic.sticky.turn(partition, topic.usable);
       this.#pump();
     } else {
-      this.#wake(performance.now() + this.#options.lingerMs);
+      this.#wake(now + this.#options.lingerMs);
     }
   }
 

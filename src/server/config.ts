@@ -10,7 +10,7 @@ import {
   numberOf,
 } from "../core/cluster/cluster.ts";
 import { keyByPath, type Sections, sectionsOf } from "./config_keys.ts";
-import { nearest } from "./suggestion.ts";
+import { nearest } from "../core/base/suggestion.ts";
 
 /** Settings of `[kafka]` that the server itself obeys; all others are the core's. */
 const serverKafkaNames = [
@@ -62,7 +62,10 @@ interface Place {
 const nowhere: Place = { file: null, line: null, column: null };
 
 /** Variables of ours that are no settings. */
-const otherVariables = new Set(["PYRALOG_NATIVE_LIB", "PYRALOG_TRACE_FFI", "PYRALOG_ZIG"]);
+const otherVariables = new Set([
+  ...["PYRALOG_BOOTSTRAP", "PYRALOG_PROFILE"],
+  ...["PYRALOG_NATIVE_LIB", "PYRALOG_TRACE_FFI", "PYRALOG_ZIG"],
+]);
 
 /** Names of `[kafka]` that have a setting of their own here. */
 export const ownSettings: ReadonlyMap<string, string> = new Map([
@@ -102,10 +105,18 @@ const pathByVariable: ReadonlyMap<string, string> = new Map([
   ["PYRALOG_NODE_ID", "server.node_id"],
 ]);
 
+/** Who gave a value: a file, a variable or "--set", and under which path. */
+export interface Origin {
+  readonly where: string;
+  readonly given: string;
+}
+
 /** What has been given so far, and where; a later source overwrites an earlier one. */
 class Given {
   readonly values = new Map<string, unknown>();
   readonly kafka = new Map<string, string>();
+  /** By path, `[kafka]` included. */
+  readonly origins = new Map<string, Origin>();
   readonly #warn: (line: string) => void;
 
   constructor(warn: (line: string) => void) {
@@ -116,7 +127,11 @@ class Given {
   set(given: string, raw: unknown, fromText: boolean, where: string, place: Place): void {
     const path = aliases.get(given) ?? given;
     const kafkaName = kafkaPaths.get(path);
-    if (kafkaName !== undefined) return this.#setKafka(given, kafkaName, raw, place);
+    if (kafkaName !== undefined) {
+      this.#setKafka(given, kafkaName, raw, place);
+      this.origins.set(path, { where, given });
+      return;
+    }
     const key = keyByPath.get(path);
     if (key === undefined) throw new ConfigError(`unknown setting "${given}"${hint(given)}`, place);
     const read = key.read(fromText && typeof raw === "string" ? key.ofText(raw) : raw);
@@ -125,6 +140,7 @@ class Given {
     }
     if (key.inert !== null) this.#warn(`${given} (${where}) changes nothing: ${key.inert}`);
     this.values.set(path, read.value);
+    this.origins.set(path, { where, given });
   }
 
   #setKafka(given: string, name: string, raw: unknown, place: Place): void {
@@ -205,7 +221,7 @@ function holds(table: unknown, path: readonly string[]): boolean {
  * Where a value stands. The parser does not say, so it is asked about ever longer beginnings of the
  * file: the statement that ends the first one to hold the value is the one.
  */
-function locate(file: string, text: string, path: readonly string[]): Place {
+export function locate(file: string, text: string, path: readonly string[]): Place {
   const lines = text.split("\n");
   let start = 0;
   for (let end = 1; end <= lines.length; end += 1) {
@@ -366,6 +382,14 @@ function derivedKafka(given: Sections): readonly (readonly [string, string])[] {
 }
 
 export function loadConfig(input: ConfigInput): Config {
+  return explainConfig(input).config;
+}
+
+/** The configuration, and who gave what of it; a path without an origin has its default. */
+export function explainConfig(input: ConfigInput): {
+  readonly config: Config;
+  readonly origins: ReadonlyMap<string, Origin>;
+} {
   const given = new Given(input.warn);
   if (input.file !== null) readToml(input.file, input, given);
   readEnvironment(input, given);
@@ -377,7 +401,7 @@ export function loadConfig(input: ConfigInput): Config {
     const name = kafkaPaths.get(`kafka.${snake}`) ?? "";
     return numberOf(given.kafka.get(name) ?? brokerConfigByName.get(name)?.default ?? "");
   };
-  return {
+  const config = {
     ...values,
     kafka: {
       connections_max_idle_ms: number("connections_max_idle_ms"),
@@ -387,4 +411,5 @@ export function loadConfig(input: ConfigInput): Config {
     },
     kafkaSettings: given.kafka,
   };
+  return { config, origins: given.origins };
 }

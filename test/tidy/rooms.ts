@@ -30,8 +30,11 @@ const core = ["base", "raft", "cluster", "replication", "coordinator", "broker",
 const pure = new Set([...core, "proto", "wire"]);
 /** Rooms of small files that are imported directly. */
 const doorless = new Set(["base", "proto", "wire"]);
-/** The registry imports every API file, and each of those the front door: it is a door of its own. */
-const sideDoors = new Set(["src/core/broker/apis.ts"]);
+/**
+ * Doors of their own: the registry imports every API file, and each of those the front door; what
+ * reads a configuration must not load the server.
+ */
+const sideDoors = new Set(["src/core/broker/apis.ts", "src/server/config_report.ts"]);
 /** Rooms that turn records of our own into bytes and back, from their tables, by `wire`. */
 const recordRooms = new Set(["broker", "node"]);
 

@@ -12,7 +12,7 @@ let count = 0;
 for await (const batch of client.consumer([{ topic: "orders" }], { untilEnd: true })) {
   count += batch.records.length;
   const [first] = batch.records;
-  if (first?.value == null) continue;
-  console.log(`${batch.partition}@${first.offset} ${decoder.decode(first.value)}`);
+  const text = first?.value ? decoder.decode(first.value) : "";
+  console.log(`${batch.partition}@${first?.offset} ${text}`);
 }
 console.log(`${count} records`);

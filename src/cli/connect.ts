@@ -1,0 +1,69 @@
+// From the options that all commands share to a client. Which cluster: -b, then PYRALOG_BOOTSTRAP,
+// then the profile of --profile, of PYRALOG_PROFILE or the current one, then this machine.
+
+import { Client, KafkaError } from "../client/client.ts";
+import { nearest } from "../core/base/suggestion.ts";
+import { CommandError, CommandExit } from "./failure.ts";
+import { profileNamed, readProfiles } from "./profiles.ts";
+
+export interface Target {
+  readonly bootstrap?: string;
+  readonly profile?: string;
+}
+
+const defaultAddress = "127.0.0.1:9092";
+/** A person waits: a node that is not there is told soon. */
+const connectTimeoutMs = 3000;
+const retryMs = 3000;
+
+function addresses(text: string): readonly string[] {
+  return text
+    .split(",")
+    .map((each) => each.trim())
+    .filter((each) => each !== "");
+}
+
+export function bootstrapOf({ bootstrap, profile }: Target): readonly string[] {
+  if (bootstrap !== undefined) return addresses(bootstrap);
+  const { env } = process;
+  if (profile === undefined && env["PYRALOG_BOOTSTRAP"]) return addresses(env["PYRALOG_BOOTSTRAP"]);
+  const profiles = readProfiles();
+  const name = profile ?? (env["PYRALOG_PROFILE"] || profiles.current);
+  return name === null ? [defaultAddress] : profileNamed(name, profiles).bootstrap;
+}
+
+/** Runs `use` with a client that is closed afterwards, however it ends. */
+export async function withClient<T>(
+  target: Target,
+  use: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = new Client({
+    bootstrap: bootstrapOf(target),
+    clientId: "pyralog-cli",
+    connectTimeoutMs,
+    retryMs,
+  });
+  try {
+    return await use(client);
+  } catch (error) {
+    throw await better(client, error);
+  } finally {
+    await client.close();
+  }
+}
+
+/** An unknown topic gets the name that may have been meant. */
+async function better(client: Client, error: unknown): Promise<unknown> {
+  if (!(error instanceof KafkaError) || error.codeName !== "UNKNOWN_TOPIC_OR_PARTITION")
+    return error;
+  const name = /^topic (.*)$/.exec(error.subject)?.[1];
+  if (name === undefined) return error;
+  const { topics } = await client.admin.cluster();
+  const near = nearest(
+    name,
+    topics.map((each) => each.name),
+  );
+  const hint = near === null ? "" : ` Did you mean "${near}"?`;
+  const next = `create it: pyralog topic create ${name}`;
+  return new CommandError(CommandExit.notFound, `unknown topic "${name}".${hint}`, next);
+}
