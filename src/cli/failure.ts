@@ -1,7 +1,7 @@
 // How a command says no: an exit code that a script can read, the cause, and what to do next. Every
 // error of the client library ends here; what is none of these is a bug and goes on as an exception.
 
-import { KafkaError, Unreachable, WrongUse } from "../client/client.ts";
+import { DamagedBatch, KafkaError, Unreachable, WrongUse } from "../client/client.ts";
 
 export const CommandExit = {
   ok: 0,
@@ -15,6 +15,7 @@ export const CommandExit = {
   refused: 4,
   /** No node answered. */
   unreachable: 5,
+  bug: 127,
 } as const;
 export type CommandExit = (typeof CommandExit)[keyof typeof CommandExit];
 
@@ -67,6 +68,14 @@ export function failureOf(error: unknown): CommandError | null {
     return new CommandError(CommandExit.unreachable, error.message, next);
   }
   if (error instanceof WrongUse) return new CommandError(CommandExit.usage, error.message);
+  if (error instanceof DamagedBatch) {
+    const next = "look at the node's log; read around it: pyralog consume TOPIC --from OFFSET";
+    return new CommandError(CommandExit.failed, error.message, next);
+  }
+  // Of the operating system: its words name the file.
+  if (error instanceof Error && "syscall" in error) {
+    return new CommandError(CommandExit.failed, error.message);
+  }
   // The server's, which reads configurations: known by its name, since no code of it is loaded here.
   if (error instanceof Error && error.name === "ConfigError") return usageError(error.message);
   return null;

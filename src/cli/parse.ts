@@ -23,7 +23,11 @@ export async function parse(argv: readonly string[], ports: Ports): Promise<numb
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? CommandExit.ok : CommandExit.usage;
     const failure = failureOf(error);
-    if (failure === null) throw error;
+    if (failure === null) {
+      const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      talk(`pyralog: a bug of Pyralog; please report it\n${words}`);
+      return CommandExit.bug;
+    }
     talk(`pyralog: ${failure.message}`);
     if (failure.next !== null) talk(`  next: ${failure.next}`);
     return failure.code;
