@@ -18,8 +18,11 @@ export function printScript(shell: string): void {
   if (!shells.includes(shell)) {
     throw usageError(`there is no completion for "${shell}"`, `say ${shells.join(", ")}`);
   }
-  process.stdout.write(`${hints[shell] ?? ""}\n`);
+  const hint = `${hints[shell] ?? ""}\n`;
+  // The first line of a file of zsh's functions says what it completes.
+  if (shell !== "zsh") process.stdout.write(hint);
   script(shell, "pyralog", "pyralog");
+  if (shell === "zsh") process.stdout.write(hint);
 }
 
 const hints: Readonly<Record<string, string>> = {
