@@ -11,14 +11,10 @@ const versionWords = new Set(["version", "--version", "-v"]);
 /** Runs a command to its end; returns the exit code. */
 export async function run(argv: readonly string[], ports: Ports): Promise<number> {
   if (versionWords.has(argv[0] ?? "")) {
-    process.stdout.write(`pyralog ${ports.version}\n`);
+    // Not process.stdout, whose first use takes longer than all the rest.
+    console.log(`pyralog ${ports.version}`);
     return 0;
   }
-  // Whoever reads our output may have had enough of it: `pyralog consume orders | head`.
-  process.stdout.on("error", (error) => {
-    if ("code" in error && error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
   const { parse } = await import("./parse.ts");
   return parse(argv, ports);
 }

@@ -5,8 +5,9 @@ import { lookup } from "node:dns/promises";
 import { readFileSync, statfsSync } from "node:fs";
 import { Client, type ClusterMetadata } from "../client/client.ts";
 import { bootstrapOf, type Target, withClient } from "./connect.ts";
-import { CommandError, CommandExit, failureOf } from "./failure.ts";
+import { CommandError, CommandExit } from "./failure.ts";
 import { bytes, milliseconds } from "./format.ts";
+import { failureOf } from "./outcome.ts";
 import { type Format, paint, show, showOne } from "./terminal.ts";
 
 function ailing({ topics }: ClusterMetadata): {

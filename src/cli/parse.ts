@@ -1,10 +1,14 @@
 // Parses the arguments, runs what they say, and turns how it ends into words and an exit code.
 
+import { isatty } from "node:tty";
 import { type Command, CommanderError } from "commander";
 import { nearest } from "../core/base/suggestion.ts";
-import { CommandExit, failureOf, usageError } from "./failure.ts";
+import { CommandError, CommandExit, usageError } from "./failure.ts";
 import { type Ports, programOf } from "./program.ts";
 import { talk } from "./terminal.ts";
+
+/** Of a help text that goes elsewhere than to a terminal. */
+const helpWidth = 100;
 
 export async function parse(argv: readonly string[], ports: Ports): Promise<number> {
   const program = programOf(ports);
@@ -22,7 +26,8 @@ export async function parse(argv: readonly string[], ports: Ports): Promise<numb
     // It has said what is wrong itself.
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? CommandExit.ok : CommandExit.usage;
-    const failure = failureOf(error);
+    const failure =
+      error instanceof CommandError ? error : (await import("./outcome.ts")).failureOf(error);
     if (failure === null) {
       const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
       talk(`pyralog: a bug of Pyralog; please report it\n${words}`);
@@ -47,6 +52,10 @@ function needKnown(program: Command, word: string | undefined): void {
 /** Errors instead of exits, in the words of the other messages. */
 function quieten(command: Command): void {
   command.exitOverride().configureOutput({
+    // Not process.stdout where it can be helped: its first use takes longer than all the rest.
+    writeOut: (text) => console.log(text.replace(/\n$/, "")),
+    getOutHelpWidth: () => (isatty(1) ? process.stdout.columns : helpWidth),
+    getOutHasColors: () => false,
     writeErr: (text) => process.stderr.write(text),
     outputError: (text, write) => write(`pyralog: ${ours(text)}`),
   });

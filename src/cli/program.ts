@@ -80,6 +80,8 @@ export function programOf(ports: Ports): Command {
     .argument("<shell>", "bash, zsh or fish")
     .action(async (shell: string) => (await import("./completion.ts")).printScript(shell));
   program.command("version").description("print the version");
+  const help = program.createCommand("help").argument("[command]").helpGroup("This program:");
+  program.addHelpCommand(help.description("print the help of a command"));
   return program;
 }
 

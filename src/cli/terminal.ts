@@ -19,8 +19,21 @@ export interface Column<T> {
   readonly wide?: boolean;
 }
 
+let watched = false;
+
+/** Whoever reads our output may have had enough of it: `pyralog consume orders | head`. */
+function watch(): void {
+  if (watched) return;
+  watched = true;
+  process.stdout.on("error", (error) => {
+    if ("code" in error && error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+}
+
 /** Waits while whoever reads is slower than we write. */
 export function put(text: string | Uint8Array): Promise<void> {
+  watch();
   const { promise, resolve } = Promise.withResolvers<void>();
   if (process.stdout.write(text)) resolve();
   else process.stdout.once("drain", resolve);
