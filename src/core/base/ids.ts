@@ -23,6 +23,12 @@ export type Slot = Branded<number, "Slot">;
 export type Ticket = Branded<number, "Ticket">;
 /** Position in the metadata log, >= 1; 0 = nothing applied. */
 export type MetadataIndex = Branded<number, "MetadataIndex">;
+/**
+ * One disk that keeps the metadata log: 16 random bytes as 22 characters of base64url, drawn when
+ * the disk is first used and never again (KIP-853 calls it the directory id). A wiped or replaced
+ * disk is another member.
+ */
+export type MemberId = Branded<string, "MemberId">;
 /** 16 bytes as 22 characters of base64url, the form that Kafka's tools print. */
 export type TopicId = Branded<string, "TopicId">;
 
@@ -89,4 +95,10 @@ export function metadataIndex(value: number): MetadataIndex {
 export function topicId(value: string): TopicId {
   assert(value.length === 22, "topic id has 22 characters");
   return value as TopicId; // proof: the line above and the caller
+}
+
+/** The caller has drawn it, or read it from where it was kept. */
+export function memberId(value: string): MemberId {
+  assert(value.length > 0, "a member has a name");
+  return value as MemberId; // proof: the line above and the caller
 }

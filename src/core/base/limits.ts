@@ -160,3 +160,30 @@ assert(
   (batchBytesMax + connectionOutputBytesMax) * 2 <= outputBytesMax,
   "a connection that reads is not slowed down while few do not",
 );
+
+/** Voters of the metadata log. */
+export const raftVotersMax = 7;
+/** Voters and learners. */
+export const raftMembersMax = 1000;
+/** Members that were removed and may not come back; beyond it the oldest is forgotten. */
+export const raftRemovedMax = 1024;
+/** Bytes of entries in one append, which has two of them whatever their size. */
+export const raftAppendBytes = 1024 * 1024;
+/** Appends, and their bytes, on their way to one member. */
+export const raftInflightMax = 64;
+export const raftInflightBytesMax = 16 * 1024 * 1024;
+/** Bytes of entries that a leader has appended and not committed; more are refused. */
+export const raftUncommittedBytesMax = 64 * 1024 * 1024;
+/** Messages that wait for the disk; the oldest is dropped, as a network may. */
+export const raftHeldMax = 1024;
+/** Reads that wait for a round of heartbeats; more are refused. */
+export const raftReadsMax = 4096;
+/** Bytes of a snapshot in one message. */
+export const raftChunkBytes = 256 * 1024;
+/** Bytes of entries that stay in memory below a snapshot for members that are behind. */
+export const raftKeptBytes = 16 * 1024 * 1024;
+/** A learner may become a voter when so few entries are missing. */
+export const raftPromotionLagMax = 128;
+
+assert(raftAppendBytes <= raftInflightBytesMax, "an append fits in the window");
+assert(batchBytesMax <= raftUncommittedBytesMax, "the largest entry fits among the uncommitted");
