@@ -9,7 +9,7 @@ import { assert } from "../base/assert.ts";
 import type { MemberId } from "../base/ids.ts";
 import type { Message, TimeoutNow, VoteReply, VoteRequest } from "./contract.ts";
 import type { Machine } from "./machine.ts";
-import { votersOf } from "./quorum.ts";
+import { isVoter, votersOf } from "./quorum.ts";
 import { leadFirst } from "./replication.ts";
 
 export function electionTick(raft: Machine): void {
@@ -22,7 +22,17 @@ export function electionTick(raft: Machine): void {
 
 /** A disk that takes nothing would hold the votes back, and a log with a hole cannot be led from. */
 function mayCampaign(raft: Machine): boolean {
-  return raft.isVoter && raft.log.damaged.length === 0 && !raft.diskStalls;
+  return mayBeNeeded(raft) && raft.log.damaged.length === 0 && !raft.diskStalls;
+}
+
+/**
+ * A voter; or one whose removal is not known to be committed: it may be the only one that the others
+ * can follow. Its own vote does not count (Raft thesis, 4.2.2).
+ */
+function mayBeNeeded(raft: Machine): boolean {
+  const { log, self, commit } = raft;
+  if (isVoter(log.configuration, self)) return true;
+  return log.configurationIndex > commit && isVoter(log.configurationAt(commit), self);
 }
 
 /** Asks all voters; `pre` asks whether it would be any use. */
@@ -136,6 +146,8 @@ export function admits(raft: Machine, message: Message): boolean {
       raft.send({ kind: "heartbeat-reply", ...raft.head(message.from), round: 0 });
       return false;
     case "vote-reply":
+      // PreVote leaves the term of its voter as it was; `campaign` says what the reply is about.
+      return message.pre;
     case "append-reply":
     case "heartbeat-reply":
     case "timeout-now":

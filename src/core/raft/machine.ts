@@ -20,7 +20,7 @@ import {
 import { Journal } from "./journal.ts";
 import { entryBytes, type Log, logFrom } from "./log.ts";
 import { Progress } from "./progress.ts";
-import { decides, isVoter, membersOf } from "./quorum.ts";
+import { decides, membersOf } from "./quorum.ts";
 
 export interface RaftLimits {
   readonly votersMax: number;
@@ -135,9 +135,6 @@ export class Machine {
 
   get self(): MemberId {
     return this.settings.member;
-  }
-  get isVoter(): boolean {
-    return isVoter(this.log.configuration, this.self);
   }
 
   get out(): RaftEffects {
@@ -318,11 +315,16 @@ export class Machine {
     if (this.leading === null) return;
     assert(log.damaged.length === 0, "a leader has a whole log");
     assert(this.leading.uncommittedBytes >= 0, "bytes are counted once");
-    assert(this.leading.requests.size <= settings.limits.requestsMax, "requests are bounded");
+    assert(waitingOf(this.leading) <= settings.limits.requestsMax, "requests are bounded");
     for (const each of this.leading.progress.values()) {
       assert(each.match < each.next, "a member gets what it does not have");
       assert(each.match <= log.last, "a member has no more than the leader");
       assert(each.inFlight.length <= settings.limits.inflightMax, "the window is bounded");
     }
   }
+}
+
+/** Proposals and changes that wait for their commit. */
+export function waitingOf(leading: Leading): number {
+  return leading.requests.size + (leading.change === null ? 0 : 1);
 }

@@ -6,7 +6,7 @@
 
 import type { MemberId } from "../base/ids.ts";
 import type { Configuration, Index, Refusal } from "./contract.ts";
-import type { Leading, Machine } from "./machine.ts";
+import { type Leading, type Machine, waitingOf } from "./machine.ts";
 import { isJoint, membersOf } from "./quorum.ts";
 import { best, sayTimeoutNow } from "./transfer.ts";
 
@@ -42,7 +42,7 @@ function refusalOf(raft: Machine, leading: Leading, target: Target): Refusal | n
   const settled = commit >= leading.firstIndex && log.configurationIndex <= commit;
   if (!settled || isJoint(log.configuration)) return "change-in-flight";
   const { votersMax, membersMax, requestsMax } = settings.limits;
-  if (leading.requests.size >= requestsMax) return "busy";
+  if (waitingOf(leading) >= requestsMax) return "busy";
   const all = [...target.voters, ...target.learners];
   if (target.voters.length === 0 || target.voters.length > votersMax) return "members-invalid";
   if (all.length > membersMax || new Set(all).size < all.length) return "members-invalid";

@@ -231,6 +231,10 @@ function settle(raft: Machine): void {
   if (raft.leading !== null) followChange(raft, raft.leading);
   if (raft.leading === null) return;
   followTransfer(raft, raft.leading);
-  if (followReads(raft, raft.leading)) heartbeatAll(raft);
+  if (followReads(raft, raft.leading)) {
+    heartbeatAll(raft);
+    // A leader alone has its quorum at once.
+    followReads(raft, raft.leading);
+  }
   sendAll(raft, raft.leading);
 }

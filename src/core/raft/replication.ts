@@ -8,7 +8,7 @@ import { assert } from "../base/assert.ts";
 import type { MemberId } from "../base/ids.ts";
 import type { Append, AppendReply, Entry, Heartbeat, HeartbeatReply, Index } from "./contract.ts";
 import { entryBytes } from "./log.ts";
-import type { Leading, Machine } from "./machine.ts";
+import { type Leading, type Machine, waitingOf } from "./machine.ts";
 import type { Progress } from "./progress.ts";
 import { reachedByQuorum } from "./quorum.ts";
 import { mend } from "./repair.ts";
@@ -27,7 +27,7 @@ export function propose(raft: Machine, request: number, payload: Uint8Array): vo
   const entry: Entry = { kind: "command", index: log.last + 1, term: raft.term, payload };
   const { requestsMax, uncommittedBytesMax } = settings.limits;
   const full = leading.uncommittedBytes + entryBytes(entry) > uncommittedBytesMax;
-  if (leading.requests.size >= requestsMax || (full && leading.uncommittedBytes > 0))
+  if (waitingOf(leading) >= requestsMax || (full && leading.uncommittedBytes > 0))
     return raft.refuse(request, "busy");
   leading.requests.set(entry.index, request);
   raft.appendOwn(entry);
