@@ -75,11 +75,15 @@ export class Image {
 
 export class RaftDisk {
   readonly durableImage = new Image();
-  #waiting: { readonly ticket: number; readonly write: Write }[] = [];
+  #waiting: { readonly ticket: number; readonly write: Write; readonly since: number }[] = [];
   #ticket = 0;
   durable = 0;
   /** Nothing becomes durable before this time. */
   stalledUntil = 0;
+  /** When the oldest write that is not durable was asked for; none: Infinity. */
+  get waitsSince(): number {
+    return this.#waiting[0]?.since ?? Number.POSITIVE_INFINITY;
+  }
   saved: SavedSnapshot;
 
   constructor(founders: readonly MemberId[]) {
@@ -92,9 +96,9 @@ export class RaftDisk {
     return this.#ticket;
   }
 
-  write(write: Write): number {
+  write(write: Write, since: number): number {
     this.#ticket += 1;
-    this.#waiting.push({ ticket: this.#ticket, write });
+    this.#waiting.push({ ticket: this.#ticket, write, since });
     return this.#ticket;
   }
 

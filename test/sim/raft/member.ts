@@ -24,6 +24,7 @@ import { type RaftTruth, textOf } from "./truth.ts";
 /** What the world does for a member. */
 export interface Surroundings {
   readonly random: Random;
+  readonly now: number;
   readonly truth: RaftTruth;
   readonly limits: RaftLimits;
   readonly electionTimeoutMs: number;
@@ -170,7 +171,7 @@ export class SimMember implements RaftEffects {
       for (const entry of [...write.entries, ...write.repaired])
         this.#world.truth.wrote(this.id, entry, raft.machine.log.termAt(entry.index - 1));
     }
-    const at = disk.write(write);
+    const at = disk.write(write, this.#world.now);
     this.#sync();
     return ticket(at);
   }

@@ -1,10 +1,12 @@
 // Runs simulations of the Raft alone, one per seed, and stops at the first violation.
 //
-//   bun test/sim/raft/run.ts [--seed 1] [--seeds 1000] [--bug NAME] [--trace]
+//   bun test/sim/raft/run.ts [--seed 1] [--seeds 1000] [--bug NAME | --bug all] [--trace]
 //
-// `--bug` plants one of bugs.ts in a copy of the sources and runs there. Exit code 0 = no violation,
-// 1 = one.
+// `--bug` plants one of bugs.ts, or one after the other, in a copy of the sources, and says which
+// seed finds it. Exit code 0 = no violation, or every bug found; 1 = the contrary.
 
+import { removeScratchDir, scratchDir } from "../../../bench/child.ts";
+import { bugs, copySources, hunt } from "./bugs.ts";
 import { type RaftRun, World } from "./world.ts";
 
 /** Runs one seed; a failure names it. */
@@ -26,7 +28,7 @@ function option(name: string, otherwise: number): number {
   return value;
 }
 
-if (import.meta.main) {
+function run(): void {
   const seed = option("--seed", 1);
   const seeds = option("--seeds", 1000);
   const trace = process.argv.includes("--trace") ? (line: string) => console.log(line) : null;
@@ -39,4 +41,31 @@ if (import.meta.main) {
   }
   const seconds = Math.round(performance.now() - began) / 1000;
   console.log(JSON.stringify({ case: "raft", seed, seeds, seconds, ...total, violations: 0 }));
+}
+
+/** False: a bug was not found, or was found for another reason. */
+async function plant(name: string): Promise<boolean> {
+  const wanted = bugs.filter((bug) => name === "all" || bug.name === name);
+  if (wanted.length === 0) throw new Error(`no bug '${name}' in bugs.ts`);
+  const folder = scratchDir("raft-bug");
+  copySources(folder);
+  let found = true;
+  for (const bug of wanted) {
+    const said = await hunt(bug, folder, option("--seeds", bug.seeds));
+    const right = said !== null && bug.found.test(said);
+    found &&= right;
+    const seed = Number(/^seed ([0-9]+)/.exec(said ?? "")?.[1] ?? -1);
+    const words = said?.replace(/^seed .*?\): /, "").slice(0, 110) ?? "nothing";
+    console.log(
+      JSON.stringify({ bug: bug.name, found: right, seed, within: bug.seeds, said: words }),
+    );
+  }
+  removeScratchDir(folder);
+  return found;
+}
+
+if (import.meta.main) {
+  const at = process.argv.indexOf("--bug");
+  if (at < 0) run();
+  else process.exit((await plant(process.argv[at + 1] ?? "")) ? 0 : 1);
 }

@@ -57,6 +57,11 @@ export class RaftTruth {
     this.#members = members;
   }
 
+  /** The newest term that had a leader. */
+  get lastLed(): Term {
+    return Math.max(0, ...this.#leaders.keys());
+  }
+
   get committedIndex(): Index {
     return this.committed.length;
   }
@@ -103,6 +108,11 @@ export class RaftTruth {
   /** Configuration safety: one change at a time, and nobody comes back. */
   #oneChange(raft: Raft): void {
     const { configurations, configuration } = raft.machine.log;
+    const first = raft.machine.leading?.firstIndex ?? 0;
+    if (raft.commit < first && raft.machine.log.configurationIndex > first)
+      throw new Violation(
+        "configuration safety: a change before anything of its term is committed",
+      );
     const open = configurations.filter((each) => each.index > raft.commit).length;
     if (open > 1) throw new Violation("configuration safety: two changes are on their way");
     const { voters, outgoing, learners, removed } = configuration;
@@ -153,6 +163,10 @@ export class RaftTruth {
   #onQuorum({ id, raft }: Judged, { voters, outgoing }: Configuration): void {
     const entry = raft?.machine.log.at(raft.commit);
     if (entry === undefined) return;
+    if (entry.term !== raft?.term)
+      throw new Violation(
+        `${id} commits ${entry.index} of term ${entry.term} by counting (figure 8)`,
+      );
     for (const deciding of [voters, outgoing]) {
       const holds = deciding.filter((member) => this.#holds(member, entry)).length;
       if (deciding.length > 0 && holds * 2 <= deciding.length)

@@ -60,6 +60,10 @@ const electionTimeoutMs = 150;
 const heartbeatMs = 30;
 const tickMs = 10;
 const livenessMsMax = 5000;
+/** Whoever cannot lead stops leading within so long, clocks that drift and pauses apart. */
+const leadsMsMax = 4 * electionTimeoutMs;
+/** Terms in a row without a leader: PreVote lets nobody raise terms who cannot be elected. */
+const termsMax = 12;
 /** Messages per simulated second and member. */
 const messagesPerSecondMax = 12_000;
 const identityMax = 12;
@@ -94,7 +98,7 @@ export function knobsOf(random: Random): Knobs {
           requestsMax: 4 + random.below(20),
           heldMax: 4 + random.below(100),
           readsMax: 1 + random.below(5),
-          chunkBytes: 1 + random.below(40),
+          chunkBytes: 8 + random.below(40),
           keptBytes: random.below(400),
           promotionLagMax: random.below(5),
         }
@@ -129,6 +133,9 @@ export class World implements Surroundings {
   #steps = 0;
   #messages = 0;
   #messagesBefore = 0;
+  /** When the present leaders that another one has replaced were so first. */
+  readonly #replaced = new Map<MemberId, number>();
+  #commitAtRest = 0;
   #crashes = 0;
   #harmed = 0;
   #changes = 0;
@@ -148,6 +155,9 @@ export class World implements Surroundings {
     for (const id of founders) this.#join(id, founders);
   }
 
+  get now(): number {
+    return this.#now;
+  }
   get limits(): RaftLimits {
     return this.knobs.limits;
   }
@@ -260,6 +270,34 @@ export class World implements Surroundings {
       if (this.knobs.snapshots > 0 && this.#chance(this.knobs.snapshots)) member.snapshot();
     }
     this.#work();
+    this.#leadership();
+    this.#terms();
+  }
+
+  /** Of leaders only the newest stays, and only while its disk takes what it says. */
+  #leadership(): void {
+    const leaders = this.#leaders();
+    const newest = Math.max(0, ...leaders.map(({ raft }) => raft?.term ?? 0));
+    for (const member of this.members.values()) {
+      const { id, raft, disk, pausedUntil } = member;
+      const leads = raft?.role === "leader" && pausedUntil <= this.#now;
+      if (leads && raft.term < newest) {
+        const since = this.#replaced.get(id) ?? this.#now;
+        this.#replaced.set(id, since);
+        if (this.#now - since > leadsMsMax) throw new Violation(`${id} leads on without a quorum`);
+      } else this.#replaced.delete(id);
+      if (leads && this.#now - disk.waitsSince > leadsMsMax)
+        throw new Violation(`${id} leads on with a disk that hangs`);
+    }
+  }
+
+  /** A candidate had reason to think that it would be elected. */
+  #terms(): void {
+    const highest = Math.max(0, ...[...this.members.values()].map(({ raft }) => raft?.term ?? 0));
+    if (highest - this.truth.lastLed > termsMax)
+      throw new Violation(
+        `terms rise to ${highest}, and the last one led was ${this.truth.lastLed}`,
+      );
   }
 
   /** Messages do not breed messages. */
@@ -305,7 +343,7 @@ export class World implements Surroundings {
     if (this.#chance(cuts)) this.#cut.clear();
     const victim = this.#any();
     if (victim === undefined) return;
-    if (this.#chance(stalls)) victim.disk.stalledUntil = this.#now + this.#faults.below(500);
+    if (this.#chance(stalls)) victim.disk.stalledUntil = this.#now + this.#faults.below(1500);
     if (this.#chance(pauses)) victim.pausedUntil = this.#now + this.#faults.below(500);
     const [leader] = this.#leaders();
     if (leader === undefined) return;
@@ -404,7 +442,9 @@ export class World implements Surroundings {
       const demoted = this.#faults.below(2) === 0 && gone !== undefined ? [gone] : [];
       return leader.change([...stays, ...learners], demoted);
     }
-    leader.change(voters, learners.slice(1));
+    // It may try to bring somebody back.
+    const [back] = leader.raft?.configuration.removed ?? [];
+    leader.change(voters, back === undefined ? learners.slice(1) : [...learners, back]);
   }
 
   /** No more faults. The group has to find a leader, commit, and agree. */
@@ -417,6 +457,7 @@ export class World implements Surroundings {
       if (member.raft === null) member.start(this.#now);
     }
     const until = this.#now + livenessMsMax;
+    this.#commitAtRest = this.truth.committedIndex;
     while (this.#now < until) {
       this.#pass();
       if (this.#now % 100 === 0 && this.#agree(this.#now - until + livenessMsMax)) return;
@@ -433,6 +474,8 @@ export class World implements Surroundings {
     const { voters, outgoing, learners } = raft.configuration;
     if (outgoing.length > 0 || raft.machine.log.configurationIndex > raft.commit) return false;
     if (raft.commit < (raft.machine.leading?.firstIndex ?? 0)) return false;
+    if (this.truth.committed.slice(this.#commitAtRest).every(({ text }) => text === "no-op"))
+      return false;
     return [...voters, ...learners].every((id) => {
       const member = this.members.get(id);
       if (member === undefined || member.raft === null) return false;
