@@ -4,6 +4,7 @@
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../../../bench/tools.ts";
+import type { Knobs } from "./world.ts";
 
 export interface RaftBug {
   readonly name: string;
@@ -14,6 +15,8 @@ export interface RaftBug {
   /** What the simulator says. */
   readonly found: RegExp;
   readonly seeds: number;
+  /** Settings under which what it needs is common. */
+  readonly knobs?: Partial<Omit<Knobs, "limits">>;
 }
 
 export const bugs: readonly RaftBug[] = [
@@ -87,7 +90,8 @@ export const bugs: readonly RaftBug[] = [
     right: "Math.min(message.commit, matches)",
     wrong: "Math.min(message.commit, log.whole)",
     found: /state machine safety/,
-    seeds: 2000,
+    seeds: 500,
+    knobs: { members: 3, cuts: 8, crashes: 4, lost: 100 },
   },
   {
     name: "heartbeat_commits_anything",
@@ -103,7 +107,8 @@ export const bugs: readonly RaftBug[] = [
     right: "if (!heard) raft.toFollower(raft.term, null);\n  return heard;",
     wrong: "return true;",
     found: /leads on without a quorum/,
-    seeds: 100,
+    seeds: 50,
+    knobs: { members: 3, cuts: 4, crashes: 0, transfers: 0, changes: 0 },
   },
   {
     name: "no_prevote",
@@ -119,7 +124,8 @@ export const bugs: readonly RaftBug[] = [
     right: "return message.pre;",
     wrong: "return false;",
     found: /liveness/,
-    seeds: 5000,
+    seeds: 2000,
+    knobs: { members: 3, changes: 12, crashes: 4, cuts: 4, safetyMs: 2000 },
   },
   {
     name: "removed_never_campaigns",
@@ -127,7 +133,8 @@ export const bugs: readonly RaftBug[] = [
     right: "return log.configurationIndex > commit && isVoter(log.configurationAt(commit), self);",
     wrong: "return log.configurationIndex < commit && isVoter(log.configurationAt(commit), self);",
     found: /liveness/,
-    seeds: 5000,
+    seeds: 2000,
+    knobs: { members: 3, changes: 12, crashes: 4, cuts: 4, safetyMs: 2000 },
   },
   {
     name: "hung_disk_leads",
@@ -136,14 +143,6 @@ export const bugs: readonly RaftBug[] = [
     wrong: "if (raft.diskStalls && raft.now < 0) {",
     found: /disk that hangs/,
     seeds: 100,
-  },
-  {
-    name: "reply_of_older_term_counts",
-    file: "election.ts",
-    right: 'case "append-reply":\n    case "heartbeat-reply":',
-    wrong: 'case "append-reply":\n      return true;\n    case "heartbeat-reply":',
-    found: /./,
-    seeds: 2000,
   },
   {
     name: "no_inflight_window",
@@ -159,7 +158,8 @@ export const bugs: readonly RaftBug[] = [
     right: "commit >= leading.firstIndex && log.configurationIndex <= commit",
     wrong: "commit >= leading.firstIndex",
     found: /two changes/,
-    seeds: 200,
+    seeds: 100,
+    knobs: { members: 3, changes: 12, crashes: 4, cuts: 4, safetyMs: 2000 },
   },
   {
     name: "change_before_own_term_commit",
@@ -192,7 +192,8 @@ export const bugs: readonly RaftBug[] = [
     right: "this.configurations = this.configurations.filter((each) => each.index < index);",
     wrong: "",
     found: /./,
-    seeds: 2000,
+    seeds: 1000,
+    knobs: { members: 3, changes: 12, crashes: 4, cuts: 4, safetyMs: 2000 },
   },
   {
     name: "removed_member_returns",
@@ -208,7 +209,8 @@ export const bugs: readonly RaftBug[] = [
     right: "raft.now >= deadline || ",
     wrong: "deadline < 0 || ",
     found: /liveness/,
-    seeds: 500,
+    seeds: 100,
+    knobs: { members: 3, transfers: 10, cuts: 4, crashes: 2, safetyMs: 2000 },
   },
   {
     name: "read_without_quorum",
@@ -216,7 +218,8 @@ export const bugs: readonly RaftBug[] = [
     right: "if (!confirmed(raft, leading, each.round)) break;",
     wrong: "",
     found: /stale read/,
-    seeds: 1000,
+    seeds: 100,
+    knobs: { members: 3, reads: 40, cuts: 6 },
   },
   {
     name: "read_before_own_term_commit",
@@ -243,14 +246,6 @@ export const bugs: readonly RaftBug[] = [
     seeds: 2000,
   },
   {
-    name: "chunks_of_two_senders",
-    file: "snapshots.ts",
-    right: "if (incoming.from === from && incoming.snapshot.index === snapshot.index) {",
-    wrong: "if (incoming.snapshot.index === snapshot.index) {",
-    found: /restores/,
-    seeds: 2000,
-  },
-  {
     name: "chunk_of_unsynced_term",
     file: "snapshots.ts",
     right: "if (!raft.journal.stateDurable) return;",
@@ -273,7 +268,8 @@ export const bugs: readonly RaftBug[] = [
     right: "mayBeNeeded(raft) && raft.log.damaged.length === 0",
     wrong: "mayBeNeeded(raft)",
     found: /a whole log/,
-    seeds: 100,
+    seeds: 200,
+    knobs: { members: 3, damage: 40, crashes: 8, safetyMs: 2000 },
   },
   {
     name: "damage_acknowledged",
@@ -281,7 +277,8 @@ export const bugs: readonly RaftBug[] = [
     right: "const matches = Math.min(last, log.whole);",
     wrong: "const matches = last;",
     found: /./,
-    seeds: 500,
+    seeds: 200,
+    knobs: { members: 3, damage: 40, crashes: 8, safetyMs: 2000 },
   },
   {
     name: "damage_cut_when_one_lacks_it",
@@ -290,7 +287,8 @@ export const bugs: readonly RaftBug[] = [
       "if (!decides(voters, (member) => (lacking.get(member) ?? 0) <= bound)) return cut(raft, index);",
     wrong: "if (raft.now >= 0) return cut(raft, index);",
     found: /./,
-    seeds: 5000,
+    seeds: 500,
+    knobs: { members: 3, damage: 40, crashes: 8, safetyMs: 2000 },
   },
   {
     name: "damage_cut_in_its_own_term",
@@ -298,7 +296,8 @@ export const bugs: readonly RaftBug[] = [
     right: "(lacking.get(member) ?? 0) <= bound",
     wrong: "!lacking.has(member)",
     found: /./,
-    seeds: 5000,
+    seeds: 2000,
+    knobs: { members: 5, damage: 40, crashes: 8, cuts: 4, delayMsMax: 40, safetyMs: 2000 },
   },
   {
     name: "repair_not_synced",
@@ -326,7 +325,9 @@ export async function hunt(bug: RaftBug, folder: string, seeds: number): Promise
   if (!source.includes(bug.right)) throw new Error(`${bug.name}: ${path} has no such line`);
   writeFileSync(join(folder, path), source.replace(bug.right, bug.wrong));
   try {
-    const command = [process.execPath, "test/sim/raft/run.ts", "--seeds", String(seeds)];
+    const knobs = JSON.stringify(bug.knobs ?? {});
+    const script = ["test/sim/raft/run.ts", "--seeds", String(seeds), "--knobs", knobs];
+    const command = [process.execPath, ...script];
     const run = Bun.spawn(command, { cwd: folder, stdout: "ignore", stderr: "pipe" });
     const said = await new Response(run.stderr).text();
     if ((await run.exited) === 0) return null;

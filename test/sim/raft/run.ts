@@ -1,17 +1,22 @@
 // Runs simulations of the Raft alone, one per seed, and stops at the first violation.
 //
 //   bun test/sim/raft/run.ts [--seed 1] [--seeds 1000] [--bug NAME | --bug all] [--trace]
+//                            [--knobs '{"cuts":4}']
 //
 // `--bug` plants one of bugs.ts, or one after the other, in a copy of the sources, and says which
 // seed finds it. Exit code 0 = no violation, or every bug found; 1 = the contrary.
 
 import { removeScratchDir, scratchDir } from "../../../bench/child.ts";
 import { bugs, copySources, hunt } from "./bugs.ts";
-import { type RaftRun, World } from "./world.ts";
+import { type Knobs, type RaftRun, World } from "./world.ts";
 
 /** Runs one seed; a failure names it. */
-export function simulateRaft(seed: number, trace: ((line: string) => void) | null = null): RaftRun {
-  const world = new World(seed);
+export function simulateRaft(
+  seed: number,
+  knobs: Partial<Knobs> = {},
+  trace: ((line: string) => void) | null = null,
+): RaftRun {
+  const world = new World(seed, knobs);
   world.trace = trace;
   try {
     return world.run();
@@ -32,10 +37,12 @@ function run(): void {
   const seed = option("--seed", 1);
   const seeds = option("--seeds", 1000);
   const trace = process.argv.includes("--trace") ? (line: string) => console.log(line) : null;
+  const at = process.argv.indexOf("--knobs");
+  const knobs: Partial<Knobs> = at < 0 ? {} : JSON.parse(process.argv[at + 1] ?? "{}");
   const total: Record<string, number> = {};
   const began = performance.now();
   for (let each = seed; each < seed + seeds; each += 1) {
-    for (const [name, count] of Object.entries(simulateRaft(each, trace)))
+    for (const [name, count] of Object.entries(simulateRaft(each, knobs, trace)))
       if (name !== "fingerprint") total[name] = (total[name] ?? 0) + count;
     if ((each - seed + 1) % 500 === 0) console.error(`${each - seed + 1} of ${seeds} seeds`);
   }

@@ -207,8 +207,8 @@ export class RaftTruth {
       throw new Violation(
         `unsynced: ${id} says that it has ${index}, durable is ${disk.durableImage.last}`,
       );
-    if (disk.durableImage.at(index)?.kind === "damaged")
-      throw new Violation(`${id} says that it has ${index}, which is damaged`);
+    if (disk.durableImage.entries.some((entry) => entry.kind === "damaged" && entry.index <= index))
+      throw new Violation(`${id} says that it has ${index}, and some of it is damaged`);
   }
 
   acknowledged(index: Index, text: string): void {
