@@ -163,7 +163,8 @@ export interface RepairReply extends Head {
   readonly entryTerm: Term;
   /** Null: there is no such entry here, of any term that could be meant. */
   readonly entry: Entry | null;
-  /** Term of the entry behind it; 0 = there is none, or it is not known. */
+  /** Terms of the entries before and behind it; 0 = there is none, or it is not known. */
+  readonly prevTerm: Term;
   readonly nextTerm: Term;
   /** The entry is known to be committed. */
   readonly committed: boolean;

@@ -53,7 +53,7 @@ describe("raft: damage", () => {
       [c, 2],
     ]);
     expect(member.applied.map(({ index }) => index)).toEqual([1]);
-    const reply = { index: 2, entryTerm: 1, nextTerm: 2, committed: true };
+    const reply = { index: 2, entryTerm: 1, prevTerm: 1, nextTerm: 2, committed: true };
     member.hear("repair-reply", b, 2, { ...reply, entry: command(2, 2) });
     expect(member.raft.machine.log.damaged).toEqual([2]);
     member.hear("repair-reply", b, 2, { ...reply, entry: command(2, 1) });
@@ -83,16 +83,32 @@ describe("raft: damage", () => {
 
   test("raft: an entry whose term is lost is taken with the one behind it that proves it", () => {
     const member = harmed(2, unknownTerm);
-    const reply = { index: 2, entryTerm: unknownTerm, committed: false };
+    const reply = { index: 2, entryTerm: unknownTerm, prevTerm: 1, committed: false };
     member.hear("repair-reply", b, 2, { ...reply, entry: command(2, 1), nextTerm: 1 });
     expect(member.raft.machine.log.damaged).toEqual([2]);
     member.hear("repair-reply", b, 2, { ...reply, entry: command(2, 1), nextTerm: 2 });
     expect(member.raft.machine.log.damaged).toEqual([]);
   });
 
+  test("raft: a lost last entry gives way to a committed one that follows the same entry", () => {
+    const reply = { index: 4, entryTerm: unknownTerm, nextTerm: 0, committed: true };
+    const member = harmed(4, unknownTerm);
+    member.hear("repair-reply", b, 2, { ...reply, entry: command(4, 2), prevTerm: 1 });
+    expect(member.raft.machine.log.damaged).toEqual([4]);
+    member.hear("repair-reply", b, 2, { ...reply, entry: command(4, 2), prevTerm: 2 });
+    expect(member.raft.machine.log.damaged).toEqual([]);
+  });
+
   test("raft: it is cut when so many lack it in a later term that nobody can commit it", () => {
     const member = harmed(4, 2);
-    const lacks = { index: 4, entryTerm: 2, entry: null, nextTerm: 0, committed: false };
+    const lacks = {
+      index: 4,
+      entryTerm: 2,
+      entry: null,
+      prevTerm: 0,
+      nextTerm: 0,
+      committed: false,
+    };
     member.hear("repair-reply", b, 2, lacks);
     expect(member.raft.term).toBe(2);
     member.hear("repair-reply", c, 2, lacks);
@@ -103,7 +119,14 @@ describe("raft: damage", () => {
 
   test("raft: what is known to be committed is never cut", () => {
     const member = harmed(4, 2, 4);
-    const lacks = { index: 4, entryTerm: 2, entry: null, nextTerm: 0, committed: false };
+    const lacks = {
+      index: 4,
+      entryTerm: 2,
+      entry: null,
+      prevTerm: 0,
+      nextTerm: 0,
+      committed: false,
+    };
     for (const from of [b, c]) member.hear("repair-reply", from, 9, lacks);
     expect(member.raft.machine.log.damaged).toEqual([4]);
   });

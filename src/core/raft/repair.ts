@@ -63,13 +63,14 @@ export function onRepairRequest(raft: Machine, request: RepairRequest): void {
   const head = { kind: "repair-reply", ...raft.head(from), index, entryTerm } as const;
   if (here !== undefined && (!known || here.term === entryTerm)) {
     if (here.kind === "damaged") return;
+    const prevTerm = Math.max(0, log.termAt(index - 1) ?? 0);
     const nextTerm = Math.max(0, log.termAt(index + 1) ?? 0);
-    const answer = { ...head, entry: here, nextTerm, committed: index <= raft.commit };
-    return raft.send(answer, index);
+    const committed = index <= raft.commit;
+    return raft.send({ ...head, entry: here, prevTerm, nextTerm, committed }, index);
   }
   if (index <= log.base) return sayChunk(raft, from, 0);
   if (raft.hearsLeader || here?.term === unknownTerm) return;
-  raft.send({ ...head, entry: null, nextTerm: 0, committed: false });
+  raft.send({ ...head, entry: null, prevTerm: 0, nextTerm: 0, committed: false });
 }
 
 export function onRepairReply(raft: Machine, reply: RepairReply): void {
@@ -88,14 +89,15 @@ export function onRepairReply(raft: Machine, reply: RepairReply): void {
 
 /**
  * The entry is the one that was here: it has its term; or both are committed; or the entry behind it
- * is the same in both logs (log matching). An uncommitted last one may be another: then the
- * committed one belongs here.
+ * is the same in both logs (log matching). An uncommitted last one may be another: then a committed
+ * one belongs here, if it follows the same entry.
  */
-function isSame(raft: Machine, entry: Entry, reply: RepairReply): boolean {
-  const { index, entryTerm, nextTerm, committed } = reply;
+function isSame({ log, commit }: Machine, entry: Entry, reply: RepairReply): boolean {
+  const { index, entryTerm, prevTerm, nextTerm, committed } = reply;
   if (entryTerm !== unknownTerm) return entry.term === entryTerm;
-  if (committed && (index <= raft.commit || index === raft.log.last)) return true;
-  return nextTerm > 0 && nextTerm === raft.log.termAt(index + 1);
+  if (committed && index <= commit) return true;
+  if (committed && index === log.last) return prevTerm === log.termAt(index - 1);
+  return nextTerm > 0 && nextTerm === log.termAt(index + 1);
 }
 
 /**

@@ -42,7 +42,7 @@ export const bugs: readonly RaftBug[] = [
     right: "wanted === raft.term && (raft.vote === null || raft.vote === request.from)",
     wrong: "wanted === raft.term",
     found: /not durable|election safety/,
-    seeds: 200,
+    seeds: 20,
   },
   {
     name: "no_log_check",
@@ -50,7 +50,7 @@ export const bugs: readonly RaftBug[] = [
     right: "return request.lastIndex >= log.last;",
     wrong: "return true;",
     found: /leader completeness|append-only|never|not replaced|state machine safety/,
-    seeds: 200,
+    seeds: 20,
   },
   {
     name: "truncate_on_every_append",
@@ -58,7 +58,7 @@ export const bugs: readonly RaftBug[] = [
     right: "if (log.termAt(entry.index) === entry.term && entry.index <= log.whole) continue;",
     wrong: "",
     found: /./,
-    seeds: 200,
+    seeds: 20,
   },
   {
     name: "old_term_commit",
@@ -66,7 +66,7 @@ export const bugs: readonly RaftBug[] = [
     right: "if (reached > raft.commit && log.termAt(reached) === raft.term)",
     wrong: "if (reached > raft.commit)",
     found: /figure 8/,
-    seeds: 200,
+    seeds: 20,
   },
   {
     name: "own_disk_not_counted",
@@ -90,8 +90,7 @@ export const bugs: readonly RaftBug[] = [
     right: "Math.min(message.commit, matches)",
     wrong: "Math.min(message.commit, log.whole)",
     found: /state machine safety/,
-    seeds: 500,
-    knobs: { members: 3, cuts: 8, crashes: 4, lost: 100 },
+    seeds: 1000,
   },
   {
     name: "heartbeat_commits_anything",
@@ -99,7 +98,7 @@ export const bugs: readonly RaftBug[] = [
     right: "const commit = Math.min(raft.commit, progress.match);",
     wrong: "const { commit } = raft;",
     found: /state machine safety/,
-    seeds: 2000,
+    seeds: 20,
   },
   {
     name: "no_check_quorum",
@@ -107,7 +106,7 @@ export const bugs: readonly RaftBug[] = [
     right: "if (!heard) raft.toFollower(raft.term, null);\n  return heard;",
     wrong: "return true;",
     found: /leads on without a quorum/,
-    seeds: 50,
+    seeds: 20,
     knobs: { members: 3, cuts: 4, crashes: 0, transfers: 0, changes: 0 },
   },
   {
@@ -116,7 +115,7 @@ export const bugs: readonly RaftBug[] = [
     right: "return campaign(raft, true, false);",
     wrong: "return campaign(raft, false, false);",
     found: /terms rise/,
-    seeds: 200,
+    seeds: 100,
   },
   {
     name: "prevote_of_older_term_ignored",
@@ -124,7 +123,7 @@ export const bugs: readonly RaftBug[] = [
     right: "return message.pre;",
     wrong: "return false;",
     found: /liveness/,
-    seeds: 2000,
+    seeds: 200,
     knobs: { members: 3, changes: 12, crashes: 4, cuts: 4, safetyMs: 2000 },
   },
   {
@@ -133,8 +132,8 @@ export const bugs: readonly RaftBug[] = [
     right: "return log.configurationIndex > commit && isVoter(log.configurationAt(commit), self);",
     wrong: "return log.configurationIndex < commit && isVoter(log.configurationAt(commit), self);",
     found: /liveness/,
-    seeds: 2000,
-    knobs: { members: 3, changes: 12, crashes: 4, cuts: 4, safetyMs: 2000 },
+    seeds: 1000,
+    knobs: { members: 3, changes: 40, crashes: 10, cuts: 0, transfers: 0, safetyMs: 1500 },
   },
   {
     name: "hung_disk_leads",
@@ -142,7 +141,7 @@ export const bugs: readonly RaftBug[] = [
     right: "if (raft.diskStalls) {",
     wrong: "if (raft.diskStalls && raft.now < 0) {",
     found: /disk that hangs/,
-    seeds: 100,
+    seeds: 20,
   },
   {
     name: "no_inflight_window",
@@ -150,7 +149,7 @@ export const bugs: readonly RaftBug[] = [
     right: "while (hasRoom(raft, progress) && progress.next",
     wrong: "while (progress.next",
     found: /the window is bounded/,
-    seeds: 50,
+    seeds: 20,
   },
   {
     name: "two_changes_in_flight",
@@ -158,7 +157,7 @@ export const bugs: readonly RaftBug[] = [
     right: "commit >= leading.firstIndex && log.configurationIndex <= commit",
     wrong: "commit >= leading.firstIndex",
     found: /two changes/,
-    seeds: 100,
+    seeds: 20,
     knobs: { members: 3, changes: 12, crashes: 4, cuts: 4, safetyMs: 2000 },
   },
   {
@@ -167,7 +166,7 @@ export const bugs: readonly RaftBug[] = [
     right: "commit >= leading.firstIndex && log.configurationIndex <= commit",
     wrong: "log.configurationIndex <= commit",
     found: /before anything of its term/,
-    seeds: 1000,
+    seeds: 20,
   },
   {
     name: "joint_counts_the_new_only",
@@ -175,7 +174,7 @@ export const bugs: readonly RaftBug[] = [
     right: "return Math.min(incoming, majorityReached(configuration.outgoing, reached));",
     wrong: "return incoming;",
     found: /durable on/,
-    seeds: 1000,
+    seeds: 100,
   },
   {
     name: "learners_count",
@@ -184,7 +183,7 @@ export const bugs: readonly RaftBug[] = [
     wrong:
       "const incoming = majorityReached([...configuration.voters, ...configuration.learners], reached);",
     found: /durable on/,
-    seeds: 500,
+    seeds: 20,
   },
   {
     name: "configuration_survives_its_cut",
@@ -192,7 +191,7 @@ export const bugs: readonly RaftBug[] = [
     right: "this.configurations = this.configurations.filter((each) => each.index < index);",
     wrong: "",
     found: /./,
-    seeds: 1000,
+    seeds: 200,
     knobs: { members: 3, changes: 12, crashes: 4, cuts: 4, safetyMs: 2000 },
   },
   {
@@ -201,7 +200,7 @@ export const bugs: readonly RaftBug[] = [
     right: "all.some((member) => removed.includes(member))",
     wrong: "all.some((member) => removed.length < 0 && removed.includes(member))",
     found: /removed member is back/,
-    seeds: 500,
+    seeds: 20,
   },
   {
     name: "transfer_without_end",
@@ -209,7 +208,7 @@ export const bugs: readonly RaftBug[] = [
     right: "raft.now >= deadline || ",
     wrong: "deadline < 0 || ",
     found: /liveness/,
-    seeds: 100,
+    seeds: 50,
     knobs: { members: 3, transfers: 10, cuts: 4, crashes: 2, safetyMs: 2000 },
   },
   {
@@ -218,8 +217,7 @@ export const bugs: readonly RaftBug[] = [
     right: "if (!confirmed(raft, leading, each.round)) break;",
     wrong: "",
     found: /stale read/,
-    seeds: 100,
-    knobs: { members: 3, reads: 40, cuts: 6 },
+    seeds: 200,
   },
   {
     name: "read_before_own_term_commit",
@@ -227,7 +225,7 @@ export const bugs: readonly RaftBug[] = [
     right: "leading.earlyReads.length > 0 && raft.commit >= leading.firstIndex",
     wrong: "leading.earlyReads.length > 0",
     found: /stale read/,
-    seeds: 1000,
+    seeds: 20,
   },
   {
     name: "pending_answered_after_step_down",
@@ -235,7 +233,7 @@ export const bugs: readonly RaftBug[] = [
     right: 'const unknown = { kind: "refused", refusal: "unknown", leader: null } as const;',
     wrong: 'const unknown = { kind: "refused", refusal: "not-leader", leader: null } as const;',
     found: /refused/,
-    seeds: 200,
+    seeds: 20,
   },
   {
     name: "snapshot_over_newer_log",
@@ -243,7 +241,7 @@ export const bugs: readonly RaftBug[] = [
     right: "if (here === snapshot.term || here === unknownTerm) {",
     wrong: "if (here === snapshot.term && snapshot.index < 0) {",
     found: /./,
-    seeds: 2000,
+    seeds: 20,
   },
   {
     name: "chunk_of_unsynced_term",
@@ -251,7 +249,7 @@ export const bugs: readonly RaftBug[] = [
     right: "if (!raft.journal.stateDurable) return;",
     wrong: "",
     found: /unsynced: \w+ says term/,
-    seeds: 200,
+    seeds: 20,
   },
   {
     name: "damage_taken_for_a_torn_tail",
@@ -260,15 +258,15 @@ export const bugs: readonly RaftBug[] = [
     wrong:
       'if (entry.kind === "damaged") break;\n    else if (entry.index > snapshot.index) log.append(entry);',
     found: /./,
-    seeds: 5000,
+    seeds: 20,
   },
   {
     name: "damage_leads",
     file: "election.ts",
     right: "mayBeNeeded(raft) && raft.log.damaged.length === 0",
     wrong: "mayBeNeeded(raft)",
-    found: /a whole log/,
-    seeds: 200,
+    found: /a whole log|damaged/,
+    seeds: 20,
     knobs: { members: 3, damage: 40, crashes: 8, safetyMs: 2000 },
   },
   {
@@ -277,7 +275,7 @@ export const bugs: readonly RaftBug[] = [
     right: "const matches = Math.min(last, log.whole);",
     wrong: "const matches = last;",
     found: /./,
-    seeds: 200,
+    seeds: 100,
     knobs: { members: 3, damage: 40, crashes: 8, safetyMs: 2000 },
   },
   {
@@ -287,17 +285,17 @@ export const bugs: readonly RaftBug[] = [
       "if (!decides(voters, (member) => (lacking.get(member) ?? 0) <= bound)) return cut(raft, index);",
     wrong: "if (raft.now >= 0) return cut(raft, index);",
     found: /./,
-    seeds: 500,
+    seeds: 20,
     knobs: { members: 3, damage: 40, crashes: 8, safetyMs: 2000 },
   },
   {
-    name: "damage_cut_in_its_own_term",
+    name: "committed_entry_behind_another",
     file: "repair.ts",
-    right: "(lacking.get(member) ?? 0) <= bound",
-    wrong: "!lacking.has(member)",
-    found: /./,
-    seeds: 2000,
-    knobs: { members: 5, damage: 40, crashes: 8, cuts: 4, delayMsMax: 40, safetyMs: 2000 },
+    right: "return prevTerm === log.termAt(index - 1);",
+    wrong: "return true;",
+    found: /log matching/,
+    seeds: 100,
+    knobs: { members: 3, damage: 40, crashes: 8, safetyMs: 2000 },
   },
   {
     name: "repair_not_synced",
@@ -305,7 +303,7 @@ export const bugs: readonly RaftBug[] = [
     right: "this.stable = Math.min(this.stable, entry.index - 1);\n    for",
     wrong: "for",
     found: /damaged/,
-    seeds: 500,
+    seeds: 20,
   },
 ];
 
