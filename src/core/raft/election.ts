@@ -179,7 +179,8 @@ export function leaderOf(message: Message): MemberId | null {
 export function leaderHolds(raft: Machine): boolean {
   const { leading } = raft;
   assert(leading !== null, "a leader ticks");
-  if (raft.diskStalls) {
+  // Who is alone has nobody to leave it to.
+  if (raft.diskStalls && !raft.alone) {
     raft.out.log("warn", "raft-disk-stalls", { term: raft.term });
     raft.toFollower(raft.term, null);
     return false;

@@ -20,7 +20,7 @@ import {
 import { Journal } from "./journal.ts";
 import { entryBytes, type Log, logFrom } from "./log.ts";
 import { Progress } from "./progress.ts";
-import { decides, membersOf } from "./quorum.ts";
+import { decides, membersOf, votersOf } from "./quorum.ts";
 
 export interface RaftLimits {
   readonly votersMax: number;
@@ -116,6 +116,8 @@ export class Machine {
   readonly termAtStart: Term;
   /** Who has no copy of the first damaged entry, and in which term they said so. */
   readonly lacking = new Map<MemberId, Term>();
+  /** Which entry they were asked for. */
+  lackingIndex: Index = 0;
   /** When to ask for it again. */
   repairAt = 0;
   effects: RaftEffects | null = null;
@@ -131,10 +133,17 @@ export class Machine {
     this.applied = this.log.snapshot.index;
     this.commit = Math.max(this.applied, Math.min(stored.commit, this.log.last));
     this.electionAt = settings.electionTimeoutMs + this.random.below(settings.electionTimeoutMs);
+    // Nobody else can lead: there is nothing to wait for.
+    if (this.alone) this.electionAt = 0;
   }
 
   get self(): MemberId {
     return this.settings.member;
+  }
+
+  /** This member decides alone. */
+  get alone(): boolean {
+    return votersOf(this.log.configuration).every((voter) => voter === this.self);
   }
 
   get out(): RaftEffects {

@@ -151,6 +151,21 @@ describe("raft: elections", () => {
   });
 });
 
+describe("raft: a member alone", () => {
+  test("raft: it leads at once, and goes on while its disk takes nothing", () => {
+    const member = new OneMember(founded([a]));
+    member.pass(1);
+    expect(member.raft.role).toBe("leader");
+    member.prompt = false;
+    const request = member.propose();
+    for (let i = 0; i < 3; i += 1) member.pass(timeoutMs);
+    expect([member.raft.role, member.outcomes.has(request)]).toEqual(["leader", false]);
+    member.sync();
+    expect(member.outcomes.get(request)).toEqual({ kind: "committed", index: 2 });
+    expect(member.reads.get(member.read())).toBe(2);
+  });
+});
+
 describe("raft: replication", () => {
   test("raft: a leader sends heartbeats at once and then often enough (5.2)", () => {
     const member = new OneMember(three).elect([b, c]);
@@ -204,6 +219,14 @@ describe("raft: replication", () => {
     member.append(b, 2, [1, 1], [command(2, 2)]);
     expect(member.raft.machine.log.entries.map(({ term }) => term)).toEqual([1, 2]);
     expect(member.writes.at(-1)?.entries.map(({ index }) => index)).toEqual([2]);
+  });
+
+  test("raft: what is committed is never replaced, nor acknowledged as another entry", () => {
+    const entries = [command(1, 1), command(2, 1)];
+    const member = new OneMember(founded([a, b, c], { term: 1, commit: 2, entries }));
+    member.append(b, 2, [0, 0], [command(1, 1), command(2, 2), command(3, 2)]);
+    expect(member.said("append-reply").map(({ index }) => index)).toEqual([1]);
+    expect(member.raft.machine.log.entries.map(({ term }) => term)).toEqual([1, 1]);
   });
 
   test("raft: an append is acknowledged when it is durable, and not before", () => {

@@ -117,6 +117,21 @@ describe("raft: damage", () => {
     expect([member.raft.machine.log.last, member.raft.machine.log.damaged]).toEqual([3, []]);
   });
 
+  test("raft: who lacks one entry says nothing of the next damaged one", () => {
+    const entries: Entry[] = [command(1, 1)];
+    for (const index of [2, 3]) entries.push({ kind: "damaged", index, term: 1 });
+    const member = new OneMember(founded([a, b, c], { term: 3, entries }));
+    const lacks = { entryTerm: 1, entry: null, prevTerm: 0, nextTerm: 0, committed: false };
+    member.hear("repair-reply", b, 3, { ...lacks, index: 2 });
+    const reply = { index: 2, entryTerm: 1, prevTerm: 1, nextTerm: 0, committed: false };
+    member.hear("repair-reply", c, 3, { ...reply, entry: command(2, 1) });
+    expect(member.raft.machine.log.damaged).toEqual([3]);
+    member.hear("repair-reply", c, 3, { ...lacks, index: 3 });
+    expect(member.raft.machine.log.damaged).toEqual([3]);
+    member.hear("repair-reply", b, 3, { ...lacks, index: 3 });
+    expect(member.raft.machine.log.last).toBe(2);
+  });
+
   test("raft: what is known to be committed is never cut", () => {
     const member = harmed(4, 2, 4);
     const lacks = {

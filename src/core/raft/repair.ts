@@ -50,7 +50,6 @@ export function mend(raft: Machine, entry: Entry, entries: readonly Entry[]): bo
 function put(raft: Machine, entry: Entry): void {
   raft.log.repair(entry);
   raft.journal.mended(entry);
-  raft.lacking.clear();
   raft.followMembers();
 }
 
@@ -82,6 +81,8 @@ export function onRepairReply(raft: Machine, reply: RepairReply): void {
     put(raft, entry);
     return raft.applyCommitted();
   }
+  if (raft.lackingIndex !== index) raft.lacking.clear();
+  raft.lackingIndex = index;
   raft.lacking.set(from, reply.term);
   if (index > raft.commit && !raft.hearsLeader)
     judge(raft, index, entryTerm === unknownTerm ? raft.termAtStart : entryTerm);
@@ -118,7 +119,6 @@ function judge(raft: Machine, index: Index, bound: Term): void {
 
 function cut(raft: Machine, index: Index): void {
   raft.out.log("warn", "raft-damage-cut", { index });
-  raft.lacking.clear();
   raft.log.cutFrom(index);
   raft.journal.changed(index);
 }

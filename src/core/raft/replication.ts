@@ -6,7 +6,15 @@
 
 import { assert } from "../base/assert.ts";
 import type { MemberId } from "../base/ids.ts";
-import type { Append, AppendReply, Entry, Heartbeat, HeartbeatReply, Index } from "./contract.ts";
+import {
+  type Append,
+  type AppendReply,
+  type Entry,
+  type Heartbeat,
+  type HeartbeatReply,
+  type Index,
+  unknownTerm,
+} from "./contract.ts";
 import { entryBytes } from "./log.ts";
 import { type Leading, type Machine, waitingOf } from "./machine.ts";
 import type { Progress } from "./progress.ts";
@@ -103,38 +111,38 @@ export function onAppend(raft: Machine, message: Append): void {
   if (prevIndex < log.base) return accept(raft, from, Math.min(raft.commit, log.whole));
   if (log.termAt(prevIndex) !== message.prevTerm || prevIndex > log.whole)
     return refuse(raft, message);
-  const last = entries[entries.length - 1]?.index ?? prevIndex;
-  take(raft, entries);
-  const matches = Math.min(last, log.whole);
+  const matches = take(raft, prevIndex, entries);
   accept(raft, from, matches);
   raft.commitTo(Math.max(raft.commit, Math.min(message.commit, matches)));
 }
 
-/** Takes what is new. Only a conflict cuts: an append may be late, and shorter than the log. */
-function take(raft: Machine, entries: readonly Entry[]): void {
+/**
+ * Takes what is new, and says up to where the log is whole and as the leader has it. Only a conflict
+ * cuts: an append may be late, and shorter than the log.
+ */
+function take(raft: Machine, prevIndex: Index, entries: readonly Entry[]): Index {
   const { log, journal } = raft;
+  let matches = prevIndex;
   for (const entry of entries) {
-    if (entry.index <= log.last) {
-      if (log.at(entry.index)?.kind === "damaged" && mend(raft, entry, entries)) continue;
-      if (log.termAt(entry.index) === entry.term && entry.index <= log.whole) continue;
-      if (entry.index > log.whole + 1) return;
-      if (!conflicts(raft, entry)) return;
-      log.cutFrom(entry.index);
+    const { index } = entry;
+    if (index !== matches + 1) return matches;
+    const here = log.at(index);
+    if (here === undefined || conflicts(raft, here, entry)) {
+      if (here !== undefined) log.cutFrom(index);
+      log.append(entry);
+      journal.changed(index);
+    } else if (here.kind === "damaged" ? !mend(raft, entry, entries) : here.term !== entry.term) {
+      return matches;
     }
-    log.append(entry);
-    journal.changed(entry.index);
+    matches = index;
   }
+  return matches;
 }
 
 /** A damaged entry of a lost term conflicts with nothing, unless nothing lies behind it. */
-function conflicts(raft: Machine, entry: Entry): boolean {
-  const { log } = raft;
-  if (entry.index <= raft.commit) return false;
-  return log.at(entry.index)?.kind !== "damaged" || entry.index === log.last || knownAt(log, entry);
-}
-
-function knownAt(log: Machine["log"], entry: Entry): boolean {
-  return (log.termAt(entry.index) ?? 0) >= 0;
+function conflicts({ log, commit }: Machine, here: Entry, entry: Entry): boolean {
+  if (here.term === entry.term || here.index <= commit) return false;
+  return here.term !== unknownTerm || here.index === log.last;
 }
 
 function accept(raft: Machine, to: MemberId, index: Index): void {

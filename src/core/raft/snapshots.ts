@@ -163,6 +163,5 @@ function startOver(raft: Machine, snapshot: SnapshotMark): void {
   raft.commit = Math.max(raft.commit, snapshot.index);
   raft.applied = snapshot.index;
   raft.out.restore(snapshot);
-  raft.lacking.clear();
   raft.applyCommitted();
 }

@@ -55,8 +55,8 @@ export const bugs: readonly RaftBug[] = [
   {
     name: "truncate_on_every_append",
     file: "replication.ts",
-    right: "if (log.termAt(entry.index) === entry.term && entry.index <= log.whole) continue;",
-    wrong: "",
+    right: "if (here.term === entry.term || here.index <= commit) return false;",
+    wrong: "if (here.index <= commit) return false;",
     found: /./,
     seeds: 20,
   },
@@ -138,7 +138,7 @@ export const bugs: readonly RaftBug[] = [
   {
     name: "hung_disk_leads",
     file: "election.ts",
-    right: "if (raft.diskStalls) {",
+    right: "if (raft.diskStalls && !raft.alone) {",
     wrong: "if (raft.diskStalls && raft.now < 0) {",
     found: /disk that hangs/,
     seeds: 20,
@@ -272,8 +272,8 @@ export const bugs: readonly RaftBug[] = [
   {
     name: "damage_acknowledged",
     file: "replication.ts",
-    right: "const matches = Math.min(last, log.whole);",
-    wrong: "const matches = last;",
+    right: "const matches = take(raft, prevIndex, entries);",
+    wrong: "const matches = Math.max(take(raft, prevIndex, entries), entries.at(-1)?.index ?? 0);",
     found: /./,
     seeds: 100,
     knobs: { members: 3, damage: 40, crashes: 8, safetyMs: 2000 },

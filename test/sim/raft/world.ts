@@ -286,7 +286,8 @@ export class World implements Surroundings {
         this.#replaced.set(id, since);
         if (this.#now - since > leadsMsMax) throw new Violation(`${id} leads on without a quorum`);
       } else this.#replaced.delete(id);
-      if (leads && this.#now - disk.waitsSince > leadsMsMax)
+      const alone = raft?.machine.alone ?? true;
+      if (leads && !alone && this.#now - disk.waitsSince > leadsMsMax)
         throw new Violation(`${id} leads on with a disk that hangs`);
     }
   }
