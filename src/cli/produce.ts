@@ -19,18 +19,20 @@ export interface ProduceOptions {
   readonly quiet?: boolean;
 }
 
-export function acksOf(text: string): "all" | "leader" | "none" {
-  const found = {
-    all: "all",
-    "-1": "all",
-    leader: "leader",
-    "1": "leader",
-    none: "none",
-    "0": "none",
-  };
-  const acks = (["all", "leader", "none"] as const).find(
-    (each) => each === new Map(Object.entries(found)).get(text),
-  );
+type Acks = "all" | "leader" | "none";
+
+/** Kafka's numbers are understood too. */
+const acksByName: ReadonlyMap<string, Acks> = new Map([
+  ["all", "all"],
+  ["-1", "all"],
+  ["leader", "leader"],
+  ["1", "leader"],
+  ["none", "none"],
+  ["0", "none"],
+]);
+
+export function acksOf(text: string): Acks {
+  const acks = acksByName.get(text);
   if (acks === undefined) throw usageError(`--acks takes all, leader or none, not "${text}"`);
   return acks;
 }

@@ -283,6 +283,11 @@ function topic(program: Command): void {
   settings.action(async (name: string) =>
     (await import("./topic.ts")).config(globals(settings), format(settings), name, settings.opts()),
   );
+  topicSizes(parent);
+}
+
+/** What changes how much a topic holds. */
+function topicSizes(parent: Command): void {
   const grow = parent
     .command("add-partitions")
     .description("raise the number of partitions")

@@ -501,7 +501,9 @@ export class Producer {
     for (const batch of queue.expire(before)) {
       if (batch.doubtful) this.#needsIdentity ||= this.#options.acks === "all";
       const place = `${queue.topic}/${queue.partition}`;
-      const words = batch.doubtful ? "whether they were appended is unknown" : "they were not sent";
+      const words = batch.doubtful
+        ? "whether they were appended is unknown"
+        : "they were not appended";
       const count = batch.records.length;
       this.#fail(batch, new Unreachable(place, `${count} records not delivered in time; ${words}`));
     }
