@@ -111,6 +111,7 @@ export async function consume(
     const consumer = client.consumer(assignments, {
       untilEnd: options.follow !== true,
       onOutOfRange: "earliest",
+      ...(options.follow === true ? { retryMs: followRetryMs } : {}),
     });
     const stop = (): void => consumer.close();
     process.once("SIGINT", stop);
@@ -143,6 +144,8 @@ async function read(
   }
 }
 
+/** Whoever follows wants to see what comes after a restart of the node. */
+const followRetryMs = 3_600_000;
 const redrawMs = 250;
 
 /** The records, and under them what has been read so far. */

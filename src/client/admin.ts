@@ -5,8 +5,9 @@ import { ErrorCode } from "../core/base/error_code.ts";
 import { none, offset as offsetId, partitionIndex } from "../core/base/ids.ts";
 import { apis } from "../wire/apis.ts";
 import { check, lasting, only } from "./answers.ts";
+import { KafkaError } from "./failures.ts";
 import { Groups } from "./groups.ts";
-import type { ClusterMetadata, Network, TopicMetadata } from "./network.ts";
+import { backoffMs, type ClusterMetadata, type Network, type TopicMetadata } from "./network.ts";
 import {
   type FoundOffset,
   keyOf,
@@ -58,6 +59,7 @@ const sources: Readonly<Record<number, Setting["source"]>> = {
   4: "file",
   5: "default",
 };
+const seenMsMax = 10_000;
 const topicResource = 2;
 const set = 0;
 const unset = 1;
@@ -85,6 +87,12 @@ export class Admin {
 
   /** @throws KafkaError TOPIC_ALREADY_EXISTS and others. */
   async createTopic(topic: NewTopic): Promise<CreatedTopic> {
+    const made = await this.#create(topic);
+    if (topic.dryRun !== true) await this.#seen(topic.name, 1);
+    return made;
+  }
+
+  #create(topic: NewTopic): Promise<CreatedTopic> {
     return this.#network.atController(async (connection) => {
       const version = connection.versionOf(apis.CreateTopics);
       const answer = await connection.request(apis.CreateTopics, version, {
@@ -140,6 +148,24 @@ export class Admin {
       const grown = only(answer.results, `topic ${name}`);
       lasting(grown.errorCode, `topic ${name}`, grown.errorMessage);
     });
+    await this.#seen(name, count);
+  }
+
+  /**
+   * What the controller has decided, other nodes learn a little later: waits until the one that
+   * answers us knows it, so that the next call finds what this one made. Not for ever: it is decided.
+   */
+  async #seen(name: string, partitions: number): Promise<void> {
+    const deadline = performance.now() + seenMsMax;
+    for (let attempts = 0; performance.now() < deadline; attempts += 1) {
+      try {
+        const topic = await this.topic(name);
+        if (topic.partitions.length >= partitions) return;
+      } catch (error) {
+        if (!(error instanceof KafkaError)) throw error;
+      }
+      await Bun.sleep(backoffMs(attempts));
+    }
   }
 
   /** All settings of a topic with where each came from. */

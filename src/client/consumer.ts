@@ -52,6 +52,8 @@ export interface ConsumerOptions {
   readonly onOutOfRange?: "earliest" | "latest" | "throw";
   /** How long a node waits for records before it answers without. Default 500 ms. */
   readonly maxWaitMs?: number;
+  /** How long nodes may be away before the iteration throws. Default: the client's `retryMs`. */
+  readonly retryMs?: number;
   /** Bytes of one answer, and what may wait for the caller. Default 16 MiB. */
   readonly fetchBytes?: number;
   /** Bytes of one partition in an answer. Default 1 MiB. */
@@ -107,7 +109,8 @@ export class Consumer implements AsyncIterable<ConsumedBatch> {
   #wanted: (() => void) | null = null;
   #failure: Error | null = null;
   #timer: Timer | null = null;
-  #unreachableSince = 0;
+  /** When nodes were found away or leaders moving, and no answer came since; 0 = all is well. */
+  #troubleSince = 0;
   #closed = false;
 
   constructor(network: Network, assignments: readonly Assignment[], options: ConsumerOptions) {
@@ -118,6 +121,7 @@ export class Consumer implements AsyncIterable<ConsumedBatch> {
       untilEnd: options.untilEnd ?? false,
       onOutOfRange: options.onOutOfRange ?? "throw",
       maxWaitMs: options.maxWaitMs ?? 500,
+      retryMs: options.retryMs ?? network.options.retryMs,
       fetchBytes: options.fetchBytes ?? 16 * 1024 * 1024,
       partitionBytes: options.partitionBytes ?? 1024 * 1024,
     };
@@ -282,15 +286,25 @@ export class Consumer implements AsyncIterable<ConsumedBatch> {
     }
   }
 
-  /** Null: there is none at the moment. */
+  /** Null: there is none at the moment, or nobody could be asked. */
   async #leader(reading: Reading): Promise<number | null> {
     try {
       return await leaderOf(this.#network, reading);
     } catch (error) {
-      if (!(error instanceof KafkaError && error.retriable)) throw error;
+      if (!this.#isPassing(error)) throw error;
       this.#pause(reading);
       return null;
     }
+  }
+
+  /** It may go by itself, and has not lasted too long. */
+  #isPassing(error: unknown): boolean {
+    if (!(error instanceof Unreachable) && !(error instanceof KafkaError && error.retriable)) {
+      return false;
+    }
+    const now = performance.now();
+    if (this.#troubleSince === 0) this.#troubleSince = now;
+    return now - this.#troubleSince <= this.#options.retryMs;
   }
 
   async #fetch(leader: number, readings: readonly Reading[]): Promise<void> {
@@ -331,7 +345,7 @@ export class Consumer implements AsyncIterable<ConsumedBatch> {
       maxWaitMs,
     );
     if (answer.errorCode !== ErrorCode.NONE) throw new KafkaError(answer.errorCode, "fetch");
-    this.#unreachableSince = 0;
+    this.#troubleSince = 0;
     for (const { topic, partitions } of answer.responses) {
       for (const partition of partitions) {
         const reading = this.#readings.get(keyOf({ topic, partition: partition.partitionIndex }));
@@ -424,10 +438,7 @@ export class Consumer implements AsyncIterable<ConsumedBatch> {
 
   /** A fetch failed as a whole. */
   #retry(readings: readonly Reading[], error: unknown): void {
-    const again = error instanceof Unreachable || (error instanceof KafkaError && error.retriable);
-    const now = performance.now();
-    if (this.#unreachableSince === 0) this.#unreachableSince = now;
-    if (!again || now - this.#unreachableSince > this.#network.options.retryMs) {
+    if (!this.#isPassing(error)) {
       this.#fail(error);
       return;
     }

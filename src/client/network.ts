@@ -75,6 +75,8 @@ export class Network {
   /** Look-ups under way, so that many askers cost one request. */
   readonly #lookups = new Map<string, Promise<TopicMetadata>>();
   #controller = -1;
+  /** Address of the node that `any` found last. */
+  #proven: string | null = null;
   #closed = false;
 
   constructor(options: NetworkOptions) {
@@ -147,12 +149,16 @@ export class Network {
     }
   }
 
+  /** The node that answered last, else the first that can be reached. */
   async any(): Promise<Connection> {
     const known = [...this.#nodes.values()].map(({ address }) => address);
+    const proven = this.#proven === null ? [] : [this.#proven];
     let last: unknown = null;
-    for (const address of new Set([...known, ...this.options.bootstrap])) {
+    for (const address of new Set([...proven, ...known, ...this.options.bootstrap])) {
       try {
-        return await this.#open("ask", address);
+        const connection = await this.#open("ask", address);
+        this.#proven = address;
+        return connection;
       } catch (error) {
         if (!(error instanceof Unreachable)) throw error;
         last = error;

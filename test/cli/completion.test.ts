@@ -106,7 +106,7 @@ for (const { name, debian, files, args } of shells) {
       screen.type("inv");
       screen.key("Tab");
       await screen.shows("$ pyralog topic describe invoices");
-      screen.key("C-c");
+      screen.key("C-u");
       screen.type("pyralog topic create x --part");
       screen.key("Tab");
       const text = await screen.shows("$ pyralog topic create x --partitions");

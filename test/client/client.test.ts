@@ -165,6 +165,36 @@ test("client: a node that is killed and comes back has each record once, in orde
   }
 }, 120_000);
 
+test("client: a consumer that follows goes on when its node is killed and comes back", async () => {
+  const own = await Server.start();
+  const mine = new Client({ bootstrap: [own.address], retryMs: 60_000 });
+  try {
+    await mine.admin.createTopic({ name: "followed", partitions: 2 });
+    const producer = mine.producer();
+    const seen: string[] = [];
+    const reading = (async () => {
+      for await (const { records } of mine.consumer([{ topic: "followed" }])) {
+        seen.push(...records.map(({ value }) => text(value) ?? ""));
+        if (seen.length === 30) return;
+      }
+    })();
+    for (let life = 0; life < 3; life += 1) {
+      for (let i = 0; i < 10; i += 1) {
+        await producer.send({ topic: "followed", key: `${i}`, value: `${life}-${i}` });
+      }
+      await until("they are read", () => seen.length === 10 * (life + 1));
+      if (life === 2) break;
+      await own.kill9();
+      await own.start();
+    }
+    await reading;
+    expect(new Set(seen).size).toBe(30);
+  } finally {
+    await mine.close();
+    await own.dispose();
+  }
+}, 120_000);
+
 test("client: a refused record fails alone, those around it arrive", async () => {
   await client.admin.createTopic({
     name: "small",
