@@ -18,6 +18,8 @@ export interface Origin {
 export interface ConfigurationDoor {
   /** A file with every key, each explained, the defaults commented out. */
   template(): string;
+  /** JSON schema of the file, for editors. */
+  schema(): object;
   /** Every key with its value; `warn` is told what changes nothing. */
   origins(
     file: string | null,
@@ -42,6 +44,10 @@ export async function init(
   }
   writeFileSync(file, door.template());
   talk(`${file} is written; start with it: pyralog --config ${file}`);
+}
+
+export function showSchema(door: ConfigurationDoor): Promise<void> {
+  return put(`${JSON.stringify(door.schema(), null, 2)}\n`);
 }
 
 export function check(

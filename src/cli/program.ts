@@ -136,13 +136,17 @@ function config(program: Command, ports: Ports): void {
     const { check: judge } = await import("./config.ts");
     judge(await ports.configuration(), file ?? null, check.opts<{ set: readonly string[] }>());
   });
+  parent
+    .command("schema")
+    .description("print the JSON schema of the file, for editors")
+    .action(async () => (await import("./config.ts")).showSchema(await ports.configuration()));
   const show = parent
     .command("show")
     .description("every value that a node would use")
     .argument("[file]", "TOML; without it the environment and --set alone")
     .addOption(many("--set <section.key=value>", "set one value"))
     .option("--origin", "where each value comes from")
-    .option("--changed", "only what differs from the defaults' origin");
+    .option("--changed", "only what somebody has set");
   show.action(async (file: string | undefined) => {
     const { showConfig } = await import("./config.ts");
     const options = show.opts<{ set: readonly string[]; origin?: boolean; changed?: boolean }>();

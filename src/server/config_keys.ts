@@ -17,6 +17,8 @@ export interface Key<T> {
   readonly reloadable: boolean;
   /** Why setting it changes nothing; null for a setting that works. */
   readonly inert: string | null;
+  /** JSON schema of its value in the file, for editors. */
+  readonly schema: Readonly<Record<string, unknown>>;
   read(value: unknown): Read<T>;
   /** The TOML value that a text stands for. */
   ofText(text: string): unknown;
@@ -25,6 +27,7 @@ export interface Key<T> {
 interface About {
   readonly reloadable?: boolean;
   readonly inert?: string;
+  readonly schema?: Readonly<Record<string, unknown>>;
 }
 
 function key<T>(
@@ -34,8 +37,8 @@ function key<T>(
   read: (value: unknown) => Read<T>,
   ofText: (text: string) => unknown = (text) => text,
 ): Key<T> {
-  const { reloadable = false, inert = null } = about;
-  return { default: fallback, documentation, reloadable, inert, read, ofText };
+  const { reloadable = false, inert = null, schema = { type: "string" } } = about;
+  return { default: fallback, documentation, reloadable, inert, schema, read, ofText };
 }
 
 function value<T>(it: T): Read<T> {
@@ -61,6 +64,11 @@ function readInteger(range: Range, given: unknown): Read<number> {
   return given < min || given > max || given % step !== 0 ? wanted : value(given);
 }
 
+function integerSchema({ min, max, step }: Range): Readonly<Record<string, unknown>> {
+  const multiple = step === undefined ? {} : { multipleOf: step };
+  return { type: "integer", minimum: min, maximum: max, ...multiple };
+}
+
 function integerOfText(text: string): unknown {
   return /^[+-]?[0-9]+(_[0-9]+)*$/.test(text) ? Number(text.replaceAll("_", "")) : text;
 }
@@ -72,7 +80,8 @@ function integer(
   about: About = {},
 ): Key<number> {
   const read = (given: unknown): Read<number> => readInteger(range, given);
-  return key(fallback, documentation, about, read, integerOfText);
+  const schema = integerSchema(range);
+  return key(fallback, documentation, { ...about, schema }, read, integerOfText);
 }
 
 /** Null until it is set. */
@@ -82,14 +91,15 @@ function optionalInteger(
   about: About = {},
 ): Key<number | null> {
   const read = (given: unknown): Read<number | null> => readInteger(range, given);
-  return key<number | null>(null, documentation, about, read, integerOfText);
+  const schema = integerSchema(range);
+  return key<number | null>(null, documentation, { ...about, schema }, read, integerOfText);
 }
 
 function boolean(fallback: boolean, documentation: string, about: About = {}): Key<boolean> {
   return key(
     fallback,
     documentation,
-    about,
+    { ...about, schema: { type: "boolean" } },
     (given) => (typeof given === "boolean" ? value(given) : wrong("true or false")),
     (text) => (text === "true" ? true : text === "false" ? false : text),
   );
@@ -101,7 +111,7 @@ function choice<const T extends string>(
   documentation: string,
   about: About = {},
 ): Key<T> {
-  return key(fallback, documentation, about, (given) => {
+  return key(fallback, documentation, { ...about, schema: { enum: values } }, (given) => {
     const found = values.find((each) => each === given);
     return found === undefined
       ? wrong(values.map((each) => `"${each}"`).join(" or "))
@@ -160,7 +170,7 @@ function list(
   return key<readonly string[]>(
     [],
     documentation,
-    about,
+    { ...about, schema: { type: "array", items: { type: "string" } } },
     (given) => {
       if (!Array.isArray(given)) return wrong(wanted);
       const texts = given.filter((each) => typeof each === "string");

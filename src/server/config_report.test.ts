@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { loadConfig } from "./config.ts";
 import { keyByPath } from "./config_keys.ts";
-import { origins, template } from "./config_report.ts";
+import { origins, schema, template } from "./config_report.ts";
 
 function load(text: string) {
   const warnings: string[] = [];
@@ -40,4 +40,24 @@ test("server: every key has an origin", () => {
     origin: "--set",
   });
   expect(all.length).toBeGreaterThan(keyByPath.size);
+});
+
+test("server: the schema has every key where the file has it, with its range and default", () => {
+  const at = (path: string): Record<string, unknown> => {
+    let found: unknown = schema();
+    for (const name of path.split(".")) {
+      found = (found as { properties: Record<string, unknown> }).properties[name];
+    }
+    return found as Record<string, unknown>;
+  };
+  for (const [path, key] of keyByPath) {
+    expect(at(path)["description"]).toStartWith(key.documentation);
+    expect<unknown>(at(path)["default"] ?? null).toEqual(key.default);
+  }
+  expect(at("server.node_id")).toMatchObject({ type: "integer", minimum: 0, maximum: 2147483647 });
+  expect(at("storage.segment_max_size")).toMatchObject({ multipleOf: 4096 });
+  expect(at("replication.durability")).toMatchObject({ enum: ["fsync", "os"] });
+  expect(at("security.insecure_listeners")).toMatchObject({ type: "array" });
+  expect(at("server")).toMatchObject({ type: "object", additionalProperties: false });
+  expect(at("kafka.num_partitions")["default"]).toBe(1);
 });

@@ -54,9 +54,65 @@ export function template(): string {
   return (
     "# Configuration of a Pyralog node: pyralog --config THIS-FILE\n" +
     "# What is commented out is the default. A key can also be given as PYRALOG_SECTION_KEY in the\n" +
-    "# environment and as --set section.key=value; the later of these wins.\n\n" +
+    "# environment and as --set section.key=value; the later of these wins.\n" +
+    "# For editors: pyralog config schema > node.schema.json, and here as the first line\n" +
+    "#   #:schema ./node.schema.json\n\n" +
     `${sections.join("")}# Settings of Kafka under their own names, with "_" for ".".\n[kafka]\n${kafka.join("")}`
   );
+}
+
+type Schema = Record<string, unknown>;
+
+function objectOf(properties: Schema): Schema {
+  return { type: "object", additionalProperties: false, properties };
+}
+
+/** JSON schema of the file: editors complete the keys, show what they mean and mark wrong ones. */
+export function schema(): object {
+  const root: Schema = {};
+  for (const [path, key] of keyByPath) {
+    const { default: value, documentation, inert, reloadable } = key;
+    const notes = [
+      ...(inert === null ? [] : [`Changes nothing: ${inert}.`]),
+      ...(reloadable ? ["May change while the node runs (SIGHUP)."] : []),
+    ];
+    put(root, path.split("."), {
+      ...key.schema,
+      description: [documentation, ...notes].join(" "),
+      ...(value === null ? {} : { default: value }),
+    });
+  }
+  for (const [path, name] of kafkaPaths) {
+    if (ownSettings.has(name)) continue;
+    const spec = brokerConfigByName.get(name);
+    const value = kafkaValue(spec?.default);
+    put(root, path.split("."), {
+      type: ["string", "number", "boolean", "array"],
+      description: spec?.documentation ?? name,
+      ...(value === null ? {} : { default: value }),
+    });
+  }
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "Configuration of a Pyralog node",
+    ...objectOf(root),
+  };
+}
+
+/** Puts a leaf into nested objects, which are made on the way. */
+function put(properties: Schema, [name = "", ...rest]: readonly string[], leaf: Schema): void {
+  if (rest.length === 0) {
+    properties[name] = leaf;
+    return;
+  }
+  const made = properties[name];
+  const inner: Schema = isObject(made) ? made.properties : {};
+  properties[name] = objectOf(inner);
+  put(inner, rest, leaf);
+}
+
+function isObject(value: unknown): value is { readonly properties: Schema } {
+  return typeof value === "object" && value !== null && "properties" in value;
 }
 
 export interface OriginOfValue {

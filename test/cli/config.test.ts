@@ -67,6 +67,14 @@ test("cli: a check says what a start would say, also as --check-config", async (
   expect(checked.code).toBe(2);
 });
 
+test("cli: config schema is JSON on standard output", async () => {
+  const printed = await run(["config", "schema"]);
+  expect(printed).toMatchObject({ code: 0, err: "" });
+  expect(JSON.parse(printed.out).properties.server.properties.bind_addr.default).toBe(
+    "127.0.0.1:9092",
+  );
+});
+
 test("cli: what changes nothing is a warning of a check", async () => {
   const checked = await run(["config", "check", "--set", "cluster.name=x"]);
   expect(checked.code).toBe(0);
