@@ -227,9 +227,9 @@ export class DoorNode implements ControlPort {
     );
   }
 
-  /** As the listener does for bytes that arrive. */
+  /** As the listener does for bytes that arrive: in memory of their own, which is given away. */
   receive(connection: KafkaConnection, chunk: Uint8Array): void {
-    connection.received(chunk);
+    connection.received(new Uint8Array(chunk));
     this.#host.flush();
   }
 

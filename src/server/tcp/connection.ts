@@ -172,7 +172,7 @@ export class KafkaConnection implements FrameSink {
     this.close(length > 0 ? "request larger than the limit" : "request length below 1");
   }
 
-  frame(bytes: Uint8Array, start: number, end: number, stable: boolean): void {
+  frame(bytes: Uint8Array, start: number, end: number): void {
     if (this.#closed) return;
     const header = decodeRequestHeader(bytes, start, end);
     if (isRefused(header)) return this.close("malformed request header");
@@ -183,7 +183,7 @@ export class KafkaConnection implements FrameSink {
     let body = bytes;
     let from = header.bodyStart;
     let to = end;
-    if (!stable && api.key !== produceKey) {
+    if (api.key !== produceKey) {
       // Only a produce is done with its bytes when the step returns.
       body = bytes.slice(from, to);
       from = 0;

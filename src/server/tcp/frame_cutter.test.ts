@@ -89,3 +89,25 @@ test("server: a sender that names a large frame and sends little holds little me
   cutter.push(new Uint8Array(1000));
   expect(Math.max(...taken)).toBeLessThanOrEqual(4 * 1005);
 });
+
+test("server: a chunk is given back when its last frame is cut, and kept while the sink waits", () => {
+  const sink = new Collector();
+  const cutter = new FrameCutter(sink, new AssemblyPool());
+  const bodies = [1, 2, 3].map((fill) => new Uint8Array(20_000).fill(fill));
+  const chunkOf = (from: number, to: number) => new Uint8Array(framed(bodies).subarray(from, to));
+  const whole = chunkOf(0, 60_012);
+  cutter.push(whole);
+  expect(whole.byteLength).toBe(0);
+  const cut = chunkOf(0, 30_000);
+  cutter.push(cut);
+  expect(cut.byteLength).toBe(0);
+  sink.refuseEvery = 1;
+  const kept = chunkOf(30_000, 60_012);
+  cutter.push(kept);
+  expect(cutter.stopped).toBe(true);
+  expect(kept.byteLength).toBe(30_012);
+  sink.refuseEvery = 0;
+  cutter.resume();
+  expect(kept.byteLength).toBe(0);
+  expect(sink.frames).toEqual([...bodies, ...bodies]);
+});
