@@ -660,7 +660,7 @@ comptime {
         }
         if (at != @sizeOf(entry[1])) @compileError(entry[0] ++ " has padding at its end");
     }
-    assert(@sizeOf(Completion) == 64);
+    assert(@sizeOf(Completion) == 72);
 }
 
 /// Over names, types, offsets and sizes of everything that crosses (FNV-1a). The bindings carry

@@ -16,7 +16,8 @@ pub const OpenOptions = extern struct {
     flush_interval_ms: u32,
     fill_bytes_per_s_mib: u32,
     retention_check_ms: u32,
-    pad: u32 = 0,
+    /// 0: no scrub.
+    scrub_bytes_per_s: u32 = 0,
 };
 
 pub const Opened = extern struct {
@@ -96,6 +97,15 @@ pub const Completion = extern struct {
     batches: u32,
     /// The highest of what was read; -1 none.
     max_timestamp: f64 = -1,
+    /// Of damage: a `DamagedFile`, and the place in it.
+    file: u32 = 0,
+    file_offset: u32 = 0,
+};
+
+pub const DamagedFile = enum(u32) {
+    segment = 0,
+    /// The sorted directory of the segment.
+    directory = 1,
 };
 
 pub const CompletionKind = enum(u32) {
@@ -148,7 +158,10 @@ pub const Stats = extern struct {
     marks: f64 = 0,
     /// What has to be free on the file system before a new segment is made.
     space_least: f64 = 0,
-    reserved_b: f64 = 0,
+    scrubbed_bytes: f64 = 0,
+    scrub_passes: f64 = 0,
+    scrub_damage: f64 = 0,
+    scrub_errors: f64 = 0,
 };
 
 /// One live stream, for who goes through all of them.

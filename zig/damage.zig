@@ -6,6 +6,7 @@
 
 const std = @import("std");
 const assert = std.debug.assert;
+const abi = @import("abi_types.zig");
 const limits = @import("limits.zig");
 
 /// Upper end of offsets that nobody knows.
@@ -31,6 +32,19 @@ pub const Range = extern struct {
 comptime {
     assert(@sizeOf(Range) == 40);
 }
+
+/// Damage that a reader or the scrub came upon.
+pub const Met = struct {
+    /// Offsets that are lost; -1: nobody knows.
+    first: i64 = 0,
+    end: i64 = 0,
+    position: u64 = 0,
+    segment: u32 = 0,
+    file: abi.DamagedFile = .segment,
+    file_offset: u32 = 0,
+    /// The medium refused the bytes, rather than giving others.
+    unreadable: bool = false,
+};
 
 pub const Table = struct {
     ranges: [limits.damaged_ranges_max]Range = undefined,

@@ -458,6 +458,7 @@ pub fn DataDirType(comptime IO: type) type {
                 .flush_interval_ns = @as(u64, options.flush_interval_ms) * std.time.ns_per_ms,
                 .fill_bytes_per_s = @as(u64, options.fill_bytes_per_s_mib) << 20,
                 .retention_check_ns = @as(u64, options.retention_check_ms) * std.time.ns_per_ms,
+                .scrub_bytes_per_s = options.scrub_bytes_per_s,
                 .threads = dir.threads,
                 .wall_ms = dir.wall_ms,
                 .failed = .{ .context = dir, .call = record_failure },

@@ -25,7 +25,17 @@ pub const Error = error{
 /// An open file. On Windows a HANDLE, which fits in 32 bits by that system's own promise.
 pub const File = struct { fd: i32 };
 
-pub const Mode = enum { read, read_write, create_exclusive, create_or_open };
+pub const Mode = enum {
+    read,
+    /// Past the page cache, where the file system can. Positions, lengths and places in memory are
+    /// multiples of `direct_bytes`.
+    read_direct,
+    read_write,
+    create_exclusive,
+    create_or_open,
+};
+
+pub const direct_bytes: u32 = 4096;
 
 pub const Space = struct {
     /// Bytes that this process may still allocate.
@@ -68,6 +78,10 @@ const Posix = struct {
         var flags: c.O = .{ .ACCMODE = .RDWR, .CLOEXEC = true };
         switch (mode) {
             .read => flags.ACCMODE = .RDONLY,
+            .read_direct => {
+                flags.ACCMODE = .RDONLY;
+                if (@hasField(c.O, "DIRECT")) flags.DIRECT = true;
+            },
             .read_write => {},
             .create_exclusive => {
                 flags.CREAT = true;
@@ -78,9 +92,18 @@ const Posix = struct {
         // The mode is variadic in C, so it needs the type that C promotes it to.
         while (true) {
             const fd = c.open(path, flags, @as(c_uint, 0o640));
-            if (fd >= 0) return .{ .fd = fd };
+            if (fd >= 0) {
+                if (mode == .read_direct and builtin.os.tag.isDarwin()) no_cache(fd);
+                return .{ .fd = fd };
+            }
+            if (mode == .read_direct and c.errno(fd) == .INVAL) return io.open(path, .read);
             try io.check(fd);
         }
+    }
+
+    /// A system that cannot only caches what it reads.
+    fn no_cache(fd: c.fd_t) void {
+        _ = c.fcntl(fd, c.F.NOCACHE, @as(c_int, 1));
     }
 
     /// An error of close is no news: what matters was synced before.

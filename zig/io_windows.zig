@@ -21,14 +21,17 @@ pub const Real = struct {
         const wide = try widen(path, &buffer);
         const generic_read = 0x8000_0000;
         const generic_write = 0x4000_0000;
-        const access: u32 = generic_read | if (mode == .read) 0 else @as(u32, generic_write);
+        const reads = mode == .read or mode == .read_direct;
+        const access: u32 = generic_read | if (reads) 0 else @as(u32, generic_write);
         const share_all = 7; // a file that is open can be renamed and removed, as on POSIX
         const disposition: u32 = switch (mode) {
-            .read, .read_write => 3, // OPEN_EXISTING
+            .read, .read_direct, .read_write => 3, // OPEN_EXISTING
             .create_exclusive => 1, // CREATE_NEW
             .create_or_open => 4, // OPEN_ALWAYS
         };
-        const raw = kernel32.CreateFileW(wide, access, share_all, null, disposition, 0x80, null);
+        const no_buffering = 0x2000_0000;
+        const attributes: u32 = 0x80 | if (mode == .read_direct) @as(u32, no_buffering) else 0;
+        const raw = kernel32.CreateFileW(wide, access, share_all, null, disposition, attributes, null);
         if (raw == invalid_handle) return io.failure();
         return .{ .fd = @truncate(@as(i64, @bitCast(@intFromPtr(raw)))) };
     }

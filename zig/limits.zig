@@ -61,12 +61,21 @@ pub const checkpoint_segments: u32 = 16;
 /// Dead segments ask for one, not more often than this.
 pub const checkpoint_interval_min_ns: u64 = std.time.ns_per_s;
 pub const checkpoint_interval_ns: u64 = 60 * std.time.ns_per_s;
+/// What the scrub reads at a time, or one frame that is larger.
+pub const scrub_piece_bytes: u32 = 1 << 20;
+/// Reads and writes keep a piece away for this long at most.
+pub const scrub_patience_ns: u64 = std.time.ns_per_s;
+/// From an open to the first pass, and from the start of a pass to the start of the next.
+pub const scrub_rest_ns: u64 = 10 * std.time.ns_per_min;
+pub const scrub_interval_ns: u64 = 24 * std.time.ns_per_hour;
 /// The file that makes room on a full disk.
 pub const reserve_bytes: u64 = 16 << 20;
 /// Longest path of a data directory.
 pub const path_bytes_max: usize = 2048;
 /// Directories that one process may hold open.
 pub const data_dirs_max: u32 = 4;
+/// A time that does not come.
+pub const never_ns: u64 = std.math.maxInt(u64);
 pub const thread_stack_bytes: usize = 1 << 20;
 
 comptime {

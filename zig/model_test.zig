@@ -96,6 +96,8 @@ pub const Model = struct {
     /// No changes but appends, and no reads while it runs: frames that are lost on the way
     /// leave the arrays and the store with different ends.
     appends_only: bool = false,
+    /// The scrub is at work, in the settler's steps.
+    scrubbed: bool = false,
     opened: abi.Opened = .{},
 
     pub fn init(model: *Model, seed: u64) !void {
@@ -133,7 +135,9 @@ pub const Model = struct {
         model.dir.threads = false;
         model.dir.wall_ms = &model.wall;
         model.opened = .{};
-        const status = model.dir.open("/data", &options, &model.opened);
+        var chosen = options;
+        if (model.scrubbed) chosen.scrub_bytes_per_s = 1 << 20;
+        const status = model.dir.open("/data", &chosen, &model.opened);
         model.open = status == .ok;
         if (model.open) model.opens += 1;
         return status;
@@ -251,7 +255,7 @@ pub const Model = struct {
             75...84 => _ = Store.Settler.step(model.log()),
             85...94 => try model.check_one(),
             95...97 => model.disk.clock_ns += random.uintLessThan(u64, 20) * std.time.ns_per_ms,
-            98 => model.disk.clock_ns += 61 * std.time.ns_per_s,
+            98 => model.disk.clock_ns += if (model.scrubbed) 11 * std.time.ns_per_min else 61 * std.time.ns_per_s,
             else => for (0..20) |_| {
                 _ = Store.Writer.step(model.log());
                 _ = Store.Flusher.step(model.log());
@@ -889,18 +893,26 @@ pub const Model = struct {
     }
 };
 
-pub fn run(seed: u64, lives: u32, steps: u32) !void {
+/// Returns what the scrub read.
+pub fn run(seed: u64, lives: u32, steps: u32) !u64 {
     var model: Model = undefined;
     try model.init(seed);
     defer model.deinit();
 
     errdefer std.debug.print("seed {d}\n", .{seed});
+    model.scrubbed = seed % 2 == 1;
+    var scrubbed_bytes: u64 = 0;
     for (0..lives) |_| {
         try model.start_and_check();
         for (0..steps) |_| try model.step();
+        const counters = &model.dir.log.counters;
+        scrubbed_bytes += counters.scrubbed_bytes.load(.monotonic);
+        try testing.expectEqual(0, counters.scrub_damage.load(.monotonic));
+        try testing.expectEqual(0, counters.scrub_errors.load(.monotonic));
         try model.crash();
     }
     try model.start_and_check();
+    return scrubbed_bytes;
 }
 
 /// `PYRALOG_SEEDS=first:count` runs others than the ones that every run takes.
@@ -914,5 +926,7 @@ pub fn seeds(first: u64, count: u64) [2]u64 {
 
 test "model: the store is what the arrays are, over stops, kills and power cuts (seeds 0 to 39)" {
     const range = seeds(0, 40);
-    for (range[0]..range[1]) |seed| try run(seed, 6, 200);
+    var scrubbed_bytes: u64 = 0;
+    for (range[0]..range[1]) |seed| scrubbed_bytes += try run(seed, 6, 200);
+    if (range[1] - range[0] >= 40) try testing.expect(scrubbed_bytes > 0);
 }

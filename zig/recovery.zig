@@ -157,7 +157,7 @@ pub fn RecoveryType(comptime Store: type) type {
                         .end => break,
                     }
                 }
-                recovery.unreadable = @max(recovery.unreadable, scan.unreadable orelse 0);
+                if (scan.unreadable) |place| recovery.unreadable = @max(recovery.unreadable, place.last);
             }
             // What cannot be read may be anything: neither a torn tail nor its absence.
             if (recovery.unreadable > 0 and recovery.unreadable >= recovery.durable) return error.Io;
@@ -317,8 +317,7 @@ pub fn RecoveryType(comptime Store: type) type {
             const entry = try Store.Files.acquire(store, .directory, slot, segment.generation);
             defer Store.Files.release(store, entry);
 
-            var walk = Store.Sealed.HeaderWalk.init(store, slot, segment.generation, entry.file.?) catch
-                return error.Damaged;
+            var walk = try Store.Sealed.HeaderWalk.init(store, slot, segment.generation, entry.file.?);
             replay.run_sealed(&walk) catch |failure| switch (failure) {
                 error.Damaged => {
                     // The segment itself says it all.

@@ -359,10 +359,7 @@ pub fn ReplayType(comptime Store: type) type {
                     .generation = segment.generation,
                     .first_position = segment.first_position,
                     .bytes = segment.bytes,
-                    .rule = .{
-                        .tail_before = store.recovered_end,
-                        .starts_before = @truncate(store.start.starts),
-                    },
+                    .rule = store.rule(),
                     .window = segment.bytes,
                     .offset = frame.segment_header_bytes,
                     .buffer = store.settler.scan_buffer,

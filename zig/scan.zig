@@ -45,8 +45,13 @@ pub fn ScanType(comptime IO: type) type {
         buffer: []align(8) u8,
         buffer_offset: u32 = 0,
         buffer_bytes: u32 = 0,
-        /// A block that the medium refused to give, as a position; its bytes read as zeros.
-        unreadable: ?u64 = null,
+        /// Blocks that the medium refused to give, as positions; their bytes read as zeros.
+        unreadable: ?struct { first: u64, last: u64 } = null,
+        /// The file is open for reads past the page cache, and payloads are read as well: whole
+        /// blocks, into a buffer that has room for one more than the largest frame.
+        direct: bool = false,
+        /// Bytes that were asked for.
+        read_bytes: u64 = 0,
 
         /// Bytes of the frame before: behind large frames a walk reads headers only.
         frame_bytes: u32 = 0,
@@ -122,6 +127,12 @@ pub fn ScanType(comptime IO: type) type {
             return frame.as_header(@alignCast(bytes)).whole(scan.seed);
         }
 
+        /// What comes next is read again, and whether it can be read is open again.
+        pub fn forget(scan: *Scan) void {
+            scan.buffer_bytes = 0;
+            scan.unreadable = null;
+        }
+
         /// The payload of a frame that starts at `offset`; lives until the next call.
         pub fn payload_at(scan: *Scan, offset: u32, length: u32) []const u8 {
             return scan.bytes_at(offset + frame.header_bytes, length);
@@ -136,11 +147,14 @@ pub fn ScanType(comptime IO: type) type {
         }
 
         fn fill(scan: *Scan, offset: u32, length: u32) void {
-            const start = offset - offset % 8;
-            const sparse = scan.frame_bytes >= frame_bytes_large;
+            const unit: u32 = if (scan.direct) io_layer.direct_bytes else 8;
+            const start = offset - offset % unit;
+            const sparse = scan.frame_bytes >= frame_bytes_large and !scan.direct;
             const chunk: u32 = if (sparse) chunk_bytes_sparse else chunk_bytes;
-            const wanted = @max(length + offset - start, chunk);
+            const wanted = std.mem.alignForward(u32, @max(length + offset - start, chunk), unit);
             const size: u32 = @intCast(@min(wanted, scan.buffer.len));
+            assert(size >= length + offset - start);
+            scan.read_bytes += size;
             const target = scan.buffer[0..size];
             const done = scan.io.pread(scan.file, target, start) catch blk: {
                 scan.fill_by_block(target, start);
@@ -158,7 +172,9 @@ pub fn ScanType(comptime IO: type) type {
                 const block = 4096 - (offset + done) % 4096;
                 const piece = target[done..][0..@min(block, target.len - done)];
                 const count = scan.io.pread(scan.file, piece, offset + done) catch blk: {
-                    scan.unreadable = scan.first_position + offset + done;
+                    const place = scan.first_position + offset + done;
+                    const first = if (scan.unreadable) |known| known.first else place;
+                    scan.unreadable = .{ .first = first, .last = place };
                     break :blk 0;
                 };
                 @memset(piece[count..], 0);

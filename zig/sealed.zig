@@ -45,6 +45,18 @@ pub const FileHeader = extern struct {
     pub fn damages_block(header: *const FileHeader) u32 {
         return header.states_block() + blocks.blocks_of(u32, header.states_count);
     }
+
+    pub fn blocks_count(header: *const FileHeader) u32 {
+        return header.damages_block() + blocks.blocks_of(damage_zig.Range, header.damages_count);
+    }
+
+    /// What block `index` holds.
+    pub fn kind_of(header: *const FileHeader, index: u32) u16 {
+        if (index < header.headers_block()) return Section.file;
+        if (index < header.entries_block()) return Section.headers;
+        if (index < header.states_block()) return Section.entries;
+        return if (index < header.damages_block()) Section.states else Section.damages;
+    }
 };
 
 /// All runs of one stream and epoch in the segment. A stream whose offsets span more than 32

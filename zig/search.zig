@@ -297,6 +297,7 @@ pub fn SearchType(comptime Store: type) type {
                 .stream = walk.want.stream,
                 .segment = slot,
             }, end);
+            walk.damage.file = .directory;
             if (!damaged) walk.outcome = .fault;
             store.settler_bell.ring();
         }

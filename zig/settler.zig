@@ -1,6 +1,6 @@
 //! The background thread of a store. In the order of urgency: snapshots, sorted directories of
 //! closed segments, the next segment, checkpoints, dead segments, retention, zeros ahead of the
-//! writer. Each step is one bounded piece of work. An error of the background is no error of the
+//! writer, the scrub. Each step is one bounded piece of work. An error of the background is no error of the
 //! log: it is tried again later.
 
 const std = @import("std");
@@ -27,6 +27,7 @@ pub fn SettlerType(comptime Store: type) type {
         buffer: []blocks.Block = &.{},
         /// Runs of a segment whose directory is built again.
         spare: arrival.Table = .{},
+        /// One frame and a block more, at the start of a page.
         scan_buffer: []align(8) u8 = &.{},
         /// Nothing that failed is tried again before.
         retry_ns: u64 = 0,
@@ -45,7 +46,10 @@ pub fn SettlerType(comptime Store: type) type {
             settler.buffer = try memory.reserve(blocks.Block, 64);
             settler.spare.runs = try memory.reserve(arrival.Run, entries_max);
             settler.spare.states = try memory.reserve(u32, states_max);
-            settler.scan_buffer = @alignCast(try memory.reserve(u8, scan_bytes));
+            settler.scan_buffer = @alignCast(try memory.reserve(
+                u8,
+                scan_bytes + io_layer.direct_bytes,
+            ));
         }
 
         pub fn deinit(settler: *Settler) void {
@@ -68,7 +72,8 @@ pub fn SettlerType(comptime Store: type) type {
         }
 
         fn nap_ns(store: *Store) u64 {
-            const next = Store.Fill.next_time(store) orelse return patience_ns;
+            const times = .{ Store.Fill.next_time(store), Store.Scrub.next_time(store) };
+            const next = @min(times[0] orelse limits.never_ns, times[1] orelse limits.never_ns);
             return std.math.clamp(next -| store.io.now_ns(), 1, patience_ns);
         }
 
@@ -112,7 +117,8 @@ pub fn SettlerType(comptime Store: type) type {
             if (try rebuild(store)) return true;
             if (try Store.Recycle.shrink(store)) return true;
             if (try store.reserve_file.restore()) return true;
-            return Store.Fill.step(store);
+            if (try Store.Fill.step(store)) return true;
+            return Store.Scrub.step(store);
         }
 
         /// Writes the sorted directory of the oldest closed segment, once all of it is durable.

@@ -1,7 +1,7 @@
 //! One log of segments shared by all streams: state, life and progress of a store. Its parts:
 //! append.zig puts frames into the staging ring, tail.zig reads them there, writer.zig writes and
 //! syncs groups, reader.zig serves requests from files, settler.zig prepares, seals, checkpoints
-//! and recycles, inventory.zig and recovery.zig find the state again.
+//! and recycles, scrub.zig reads again what nobody reads, inventory.zig and recovery.zig find the state again.
 //!
 //! Threads and what they share:
 //! * `lock` guards streams, cuts, directories, segments, requests and completions. It is never
@@ -47,6 +47,8 @@ pub const Options = struct {
     flush_interval_ns: u64 = 1000 * std.time.ns_per_ms,
     fill_bytes_per_s: u64 = 0,
     retention_check_ns: u64 = 10 * std.time.ns_per_s,
+    /// 0: no scrub.
+    scrub_bytes_per_s: u64 = 0,
     segments_max: u32 = limits.segments_max,
     directory_entries_max: u32 = limits.directory_entries_max,
     /// Told once when the store has failed, by one of its threads.
@@ -102,6 +104,7 @@ pub fn StoreType(comptime IO: type) type {
         pub const Checkpoint = @import("checkpoint.zig").CheckpointType(Store);
         pub const Recycle = @import("recycle.zig").RecycleType(Store);
         pub const Survey = @import("survey.zig").SurveyType(Store);
+        pub const Scrub = @import("scrub.zig").ScrubType(Store);
         pub const Fill = @import("fill.zig").FillType(Store);
         pub const Reserve = @import("reserve.zig").ReserveType(IO);
         pub const Inventory = @import("inventory.zig").InventoryType(Store);
@@ -149,6 +152,7 @@ pub fn StoreType(comptime IO: type) type {
         checkpoint: Checkpoint,
         recycle: Recycle,
         survey: Survey,
+        scrub: Scrub,
         fill: Fill,
         reserve_file: *Reserve,
         /// Trims, cuts and deletions so far: the recycler looks again when it moved.
@@ -161,8 +165,8 @@ pub fn StoreType(comptime IO: type) type {
         snapshots: Snapshots,
         damage: damage.Table,
         places: search.Places,
-        /// Where the newest damage that a reader met lies: it is told once.
-        damage_position: u64,
+        /// Where the newest damage that was met lies: it is told once.
+        damage_newest: damage.Met,
         counters: Counters,
 
         wake_lock: stdx.Mutex,
@@ -186,6 +190,11 @@ pub fn StoreType(comptime IO: type) type {
             damaged_frames: std.atomic.Value(u64) = .init(0),
             headers_rebuilt: std.atomic.Value(u64) = .init(0),
             cold_bytes: std.atomic.Value(u64) = .init(0),
+            scrubbed_bytes: std.atomic.Value(u64) = .init(0),
+            scrub_passes: std.atomic.Value(u64) = .init(0),
+            /// Times that the scrub met other bytes than were written, and that it was refused.
+            scrub_damage: std.atomic.Value(u64) = .init(0),
+            scrub_errors: std.atomic.Value(u64) = .init(0),
         };
 
         pub const OpenError = io_layer.Error || error{
@@ -251,7 +260,7 @@ pub fn StoreType(comptime IO: type) type {
             store.torn_bytes = 0;
             store.damage.count = 0;
             store.places = .{};
-            store.damage_position = std.math.maxInt(u64);
+            store.damage_newest = .{ .position = std.math.maxInt(u64) };
             store.counters = .{};
             store.threads = @splat(null);
             store.writer = .{};
@@ -261,6 +270,7 @@ pub fn StoreType(comptime IO: type) type {
             store.checkpoint = .{};
             store.recycle = .{};
             store.survey = .{};
+            store.scrub = .{};
             store.fill = .{};
             store.changes = .init(0);
             store.change_position = 0;
@@ -511,7 +521,7 @@ pub fn StoreType(comptime IO: type) type {
             out.streams = store.streams.live_count;
             out.read_queue = store.reader.queue_count;
             out.torn_bytes = @floatFromInt(store.torn_bytes);
-            inline for (.{ "damaged_frames", "headers_rebuilt", "cold_bytes" }) |name| {
+            inline for (@typeInfo(Counters).@"struct".field_names) |name| {
                 @field(out, name) = @floatFromInt(@field(store.counters, name).load(.monotonic));
             }
             var bytes: u64 = 0;
@@ -563,6 +573,14 @@ pub fn StoreType(comptime IO: type) type {
             return .ok;
         }
 
+        /// Which frames of sealed segments count.
+        pub fn rule(store: *const Store) @import("scan.zig").Rule {
+            return .{
+                .tail_before = store.recovered_end,
+                .starts_before = @truncate(store.start.starts),
+            };
+        }
+
         pub fn unpin(store: *Store, slot: u32) void {
             store.lock.lock();
             defer store.lock.unlock();
@@ -591,17 +609,22 @@ pub fn StoreType(comptime IO: type) type {
             return store.cuts.visible_end(stream.cuts, epoch, end, position);
         }
 
-        /// One event for each place of damage that readers meet, as far as there is room.
-        pub fn report_damage(store: *Store, stream: u32, met: anytype) void {
+        /// One event for each place of damage that readers and the scrub meet, as far as there is
+        /// room.
+        pub fn report_damage(store: *Store, stream: u32, met: damage.Met) void {
             store.lock.lock();
             defer store.lock.unlock();
 
-            if (store.streams.get(stream)) |entry| entry.set("damaged", true);
-            if (store.damage_position == met.position or store.events_full()) return;
-            store.damage_position = met.position;
+            if (store.streams.get(stream)) |entry| {
+                if (!met.unreadable) entry.set("damaged", true);
+            }
+            const newest = &store.damage_newest;
+            if (newest.position == met.position and newest.file == met.file) return;
+            if (store.events_full()) return;
+            newest.* = met;
             store.complete(.{
                 .kind = @backingInt(abi.CompletionKind.damage),
-                .status = @backingInt(Status.damaged),
+                .status = @backingInt(if (met.unreadable) Status.io else Status.damaged),
                 .request = 0,
                 .slot = abi.slot_none,
                 .stream = stream,
@@ -611,6 +634,8 @@ pub fn StoreType(comptime IO: type) type {
                 .position = @floatFromInt(met.position),
                 .segment = met.segment,
                 .batches = 0,
+                .file = @backingInt(met.file),
+                .file_offset = met.file_offset,
             });
         }
 

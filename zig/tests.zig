@@ -23,6 +23,7 @@ test {
     _ = @import("memory.zig");
     _ = @import("model_test.zig");
     _ = @import("rot_test.zig");
+    _ = @import("scrub_test.zig");
     _ = @import("segments.zig");
     _ = @import("sidecar_test.zig");
     _ = @import("slots.zig");

@@ -8,6 +8,7 @@
 const std = @import("std");
 const assert = std.debug.assert;
 const arrival = @import("arrival.zig");
+const damage_zig = @import("damage.zig");
 const frame = @import("frame.zig");
 const io_layer = @import("io.zig");
 const search = @import("search.zig");
@@ -47,18 +48,11 @@ pub fn WalkType(comptime Store: type) type {
             damaged,
             fault,
         };
-        const Damage = struct {
-            first: i64 = 0,
-            end: i64 = 0,
-            position: u64 = 0,
-            segment: u32 = 0,
-        };
-
         store: *Store,
         want: tail.Want,
         next_offset: i64,
         outcome: Outcome = .going,
-        damage: Damage = .{},
+        damage: damage_zig.Met = .{},
         /// Runs whose highest timestamp is lower are passed over.
         minimum_timestamp: i64 = std.math.minInt(i64),
         scratch: []align(8) u8,
@@ -183,6 +177,7 @@ pub fn WalkType(comptime Store: type) type {
                 .end = @max(piece.end, walk.next_offset + 1),
                 .position = piece.first_position + offset,
                 .segment = piece.slot,
+                .file_offset = offset,
             };
             var at = offset - piece.offset + 8;
             while (at + frame.header_bytes <= walk.bytes.len) : (at += 8) {
@@ -236,14 +231,18 @@ pub fn WalkType(comptime Store: type) type {
             walk.outcome = outcome;
         }
 
-        pub fn finish_damaged(walk: *Walk, range: @import("damage.zig").Range, end: i64) void {
+        /// Under the lock.
+        pub fn finish_damaged(walk: *Walk, range: damage_zig.Range, end: i64) void {
             walk.outcome = .damaged;
             _ = walk.store.counters.damaged_frames.fetchAdd(1, .monotonic);
+            const first_position = walk.store.segments.segments[range.segment].first_position;
+            const file_offset = @min(range.position -| first_position, std.math.maxInt(u32));
             walk.damage = .{
                 .first = walk.next_offset,
                 .end = @max(end, walk.next_offset + 1),
                 .position = range.position,
                 .segment = range.segment,
+                .file_offset = @intCast(file_offset),
             };
         }
 

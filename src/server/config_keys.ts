@@ -233,6 +233,11 @@ export const configKeys = {
       ["buffered", "direct"],
       "Through the page cache, or past it (O_DIRECT).",
     ),
+    scrub_rate: integer(
+      8_388_608,
+      { min: 0, max: 4_294_967_295 },
+      "Bytes per second at which sealed segments are read again, once a day, to find rot; 0 = never.",
+    ),
     cache: {
       max_size: integer(
         stagingBytes,

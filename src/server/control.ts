@@ -21,6 +21,7 @@ import {
   type StreamEntry,
 } from "../storage/storage.ts";
 import type { ControlStart, FromControl, ToControl } from "./control_messages.ts";
+import { damageFields } from "./disk/damage.ts";
 import { Pace } from "./pace.ts";
 import { Pulse } from "./pulse.ts";
 
@@ -152,6 +153,10 @@ class ControlServer implements ControlEffects {
       }
       this.#node.step({ kind: "replay", batches: bytes }, this);
       return this.#replayFrom({ stream: this.#stream, end: this.#end }, completion.nextOffset);
+    }
+    if (completion.kind === CompletionKind.damage) {
+      const fields = { ...damageFields("meta", completion) };
+      return tell({ kind: "log", level: "error", event: "damaged", fields });
     }
     if (completion.kind !== CompletionKind.snapshot) return;
     const index = this.#snapshots.get(completion.request);

@@ -15,6 +15,7 @@ import {
 } from "../storage/storage.ts";
 import { type Config, ConfigError, loadConfig } from "./config.ts";
 import type { FromControl, ToControl } from "./control_messages.ts";
+import { damageFields } from "./disk/damage.ts";
 import { Disk } from "./disk/disk.ts";
 import { ExitCode, FatalError } from "./exit.ts";
 import { type ControlPort, Host } from "./host.ts";
@@ -248,10 +249,7 @@ class Node {
     this.#log.error("damaged", {
       topic: (slot === null ? undefined : image.slotTopic(slot)?.name) ?? "",
       partition: slot === null ? -1 : image.slotPartition(slot),
-      firstOffset: at.firstOffset,
-      nextOffset: at.nextOffset,
-      segment: at.segment,
-      position: at.position,
+      ...damageFields("log", at),
     });
   }
 
@@ -337,6 +335,7 @@ function openDirectory(config: Config, libraryPath: string): Directory {
     direct: storage.io === "direct",
     flushIntervalMs: storage.cache.flush_interval_ms,
     retentionCheckMs: Number(config.kafka.log_retention_check_interval_ms),
+    scrubBytesPerSecond: storage.scrub_rate,
   });
   if (opened instanceof Directory) return opened;
   throw openFailure(config, opened);

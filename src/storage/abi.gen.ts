@@ -2,7 +2,7 @@
 // change that file instead.
 
 /** What `pyralog_abi_hash()` of a fitting library returns. */
-export const abiHash = 0xba961896;
+export const abiHash = 0x12bf8894;
 
 export const Status = {
   ok: 0,
@@ -46,7 +46,7 @@ export const layouts = {
     flush_interval_ms: 56,
     fill_bytes_per_s_mib: 60,
     retention_check_ms: 64,
-    pad: 68,
+    scrub_bytes_per_s: 68,
     size: 72,
   },
   Opened: {
@@ -129,7 +129,9 @@ export const layouts = {
     segment: 48,
     batches: 52,
     max_timestamp: 56,
-    size: 64,
+    file: 64,
+    file_offset: 68,
+    size: 72,
   },
   Stats: {
     appends: 0,
@@ -158,8 +160,11 @@ export const layouts = {
     cold_bytes: 160,
     marks: 168,
     space_least: 176,
-    reserved_b: 184,
-    size: 192,
+    scrubbed_bytes: 184,
+    scrub_passes: 192,
+    scrub_damage: 200,
+    scrub_errors: 208,
+    size: 216,
   },
   Snapshot: {
     index: 0,

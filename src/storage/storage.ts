@@ -27,6 +27,8 @@ export const CompletionKind = {
   sidecar: 7,
 } as const;
 
+/** `file` of damage: the sorted directory of the segment, and not the segment itself. */
+export const damagedDirectory = 1;
 /** `slot` of a completion that has no bytes. */
 const slotNone = 0xffffffff;
 const completionsPerPoll = 256;
@@ -42,6 +44,8 @@ export interface DirectoryOptions {
   readonly direct: boolean;
   readonly flushIntervalMs: number;
   readonly retentionCheckMs: number;
+  /** 0: sealed segments are not read again. */
+  readonly scrubBytesPerSecond: number;
 }
 
 export type BootKind = "first" | "clean" | "process-crash" | "power-cut" | "failed-sync";
@@ -101,6 +105,9 @@ export interface Completion {
   readonly nextOffset: number;
   readonly position: number;
   readonly segment: number;
+  /** Of damage: which file of the segment, and the place in it. */
+  readonly file: number;
+  readonly fileOffset: number;
 }
 
 export interface Progress {
@@ -204,6 +211,7 @@ function optionsStruct(options: DirectoryOptions): Uint8Array {
   view.setUint32(at.flush_interval_ms, u32(options.flushIntervalMs), true);
   view.setUint32(at.fill_bytes_per_s_mib, fillMibPerSecond, true);
   view.setUint32(at.retention_check_ms, u32(options.retentionCheckMs), true);
+  view.setUint32(at.scrub_bytes_per_s, u32(options.scrubBytesPerSecond), true);
   return bytes;
 }
 
@@ -310,6 +318,8 @@ export class Store {
       nextOffset: view.getFloat64(start + at.next_offset, true),
       position: view.getFloat64(start + at.position, true),
       segment: view.getUint32(start + at.segment, true),
+      file: view.getUint32(start + at.file, true),
+      fileOffset: view.getUint32(start + at.file_offset, true),
     };
   }
 

@@ -25,6 +25,7 @@ const options: DirectoryOptions = {
   direct: false,
   flushIntervalMs: 5,
   retentionCheckMs: 60_000,
+  scrubBytesPerSecond: 0,
 };
 const streams = 6;
 /** Of one life, and how many of them wait for one sync. */

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* What pyralog_abi_hash() of a fitting library returns. */
-#define PYRALOG_ABI_HASH 0xba961896u
+#define PYRALOG_ABI_HASH 0x12bf8894u
 
 typedef int32_t pyralog_status;
 
@@ -53,7 +53,7 @@ struct pyralog_open_options {
   uint32_t flush_interval_ms;
   uint32_t fill_bytes_per_s_mib;
   uint32_t retention_check_ms;
-  uint32_t pad;
+  uint32_t scrub_bytes_per_s;
 };
 
 static_assert(offsetof(struct pyralog_open_options, log_segment_bytes) == 0, "offset");
@@ -69,7 +69,7 @@ static_assert(offsetof(struct pyralog_open_options, flags) == 52, "offset");
 static_assert(offsetof(struct pyralog_open_options, flush_interval_ms) == 56, "offset");
 static_assert(offsetof(struct pyralog_open_options, fill_bytes_per_s_mib) == 60, "offset");
 static_assert(offsetof(struct pyralog_open_options, retention_check_ms) == 64, "offset");
-static_assert(offsetof(struct pyralog_open_options, pad) == 68, "offset");
+static_assert(offsetof(struct pyralog_open_options, scrub_bytes_per_s) == 68, "offset");
 static_assert(sizeof(struct pyralog_open_options) == 72, "size");
 
 struct pyralog_opened {
@@ -212,6 +212,8 @@ struct pyralog_completion {
   uint32_t segment;
   uint32_t batches;
   double max_timestamp;
+  uint32_t file;
+  uint32_t file_offset;
 };
 
 static_assert(offsetof(struct pyralog_completion, kind) == 0, "offset");
@@ -226,7 +228,9 @@ static_assert(offsetof(struct pyralog_completion, position) == 40, "offset");
 static_assert(offsetof(struct pyralog_completion, segment) == 48, "offset");
 static_assert(offsetof(struct pyralog_completion, batches) == 52, "offset");
 static_assert(offsetof(struct pyralog_completion, max_timestamp) == 56, "offset");
-static_assert(sizeof(struct pyralog_completion) == 64, "size");
+static_assert(offsetof(struct pyralog_completion, file) == 64, "offset");
+static_assert(offsetof(struct pyralog_completion, file_offset) == 68, "offset");
+static_assert(sizeof(struct pyralog_completion) == 72, "size");
 
 struct pyralog_stats {
   double appends;
@@ -255,7 +259,10 @@ struct pyralog_stats {
   double cold_bytes;
   double marks;
   double space_least;
-  double reserved_b;
+  double scrubbed_bytes;
+  double scrub_passes;
+  double scrub_damage;
+  double scrub_errors;
 };
 
 static_assert(offsetof(struct pyralog_stats, appends) == 0, "offset");
@@ -284,8 +291,11 @@ static_assert(offsetof(struct pyralog_stats, filled_bytes) == 152, "offset");
 static_assert(offsetof(struct pyralog_stats, cold_bytes) == 160, "offset");
 static_assert(offsetof(struct pyralog_stats, marks) == 168, "offset");
 static_assert(offsetof(struct pyralog_stats, space_least) == 176, "offset");
-static_assert(offsetof(struct pyralog_stats, reserved_b) == 184, "offset");
-static_assert(sizeof(struct pyralog_stats) == 192, "size");
+static_assert(offsetof(struct pyralog_stats, scrubbed_bytes) == 184, "offset");
+static_assert(offsetof(struct pyralog_stats, scrub_passes) == 192, "offset");
+static_assert(offsetof(struct pyralog_stats, scrub_damage) == 200, "offset");
+static_assert(offsetof(struct pyralog_stats, scrub_errors) == 208, "offset");
+static_assert(sizeof(struct pyralog_stats) == 216, "size");
 
 struct pyralog_snapshot {
   double index;

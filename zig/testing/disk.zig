@@ -35,6 +35,8 @@ pub const Inode = struct {
     size_durable: u64 = 0,
     /// The descriptor that holds the lock.
     locked_by: ?i32 = null,
+    /// A block that the medium does not give any more.
+    refused: ?u64 = null,
 
     pub fn deinit(inode: *Inode) void {
         for (inode.blocks.items) |*block| inode.free(block);
@@ -49,6 +51,12 @@ pub const Inode = struct {
             if (block.now != bytes) inode.allocator.destroy(bytes);
         }
         block.* = .{};
+    }
+
+    /// Whether the block that is refused lies in a read.
+    pub fn refuses(inode: *const Inode, position: u64, count: usize) bool {
+        const block = inode.refused orelse return false;
+        return block >= position / block_size and block * block_size < position + count;
     }
 
     pub fn read(inode: *const Inode, view: View, buffer: []u8, position: u64) usize {

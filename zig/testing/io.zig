@@ -181,6 +181,15 @@ pub const Disk = struct {
         inode.flip_bit(position, bit) catch @panic("out of memory");
     }
 
+    /// One block of a file cannot be read any more; null: all can.
+    pub fn refuse_block(disk: *Disk, path: []const u8, position: ?u64) void {
+        disk.mutex.lock();
+        defer disk.mutex.unlock();
+
+        const inode = disk.names.find(path).?.inode.?;
+        inode.refused = if (position) |at| at / model.block_size else null;
+    }
+
     pub fn hash(disk: *Disk) u64 {
         disk.mutex.lock();
         defer disk.mutex.unlock();
@@ -282,7 +291,10 @@ pub const Faulty = struct {
             if (mode == .create_exclusive) return error.Exists;
             if (name.inode == null) return error.Io;
         } else {
-            if (mode == .read or mode == .read_write) return error.NotFound;
+            switch (mode) {
+                .read, .read_direct, .read_write => return error.NotFound,
+                .create_exclusive, .create_or_open => {},
+            }
             try check_parent(disk, path);
         }
         const inode = if (found) |name| name.inode.? else create(disk, path) catch unreachable;
@@ -306,6 +318,7 @@ pub const Faulty = struct {
 
         const inode = try disk.inode_of(file);
         const fault = try disk.enter(.pread, inode.name);
+        if (inode.refuses(position, buffer.len)) return error.Io;
         const count = inode.read(.now, buffer, position);
         if (fault) |what| switch (what) {
             .stale => {

@@ -37,6 +37,7 @@ beforeAll(() => {
     direct: false,
     flushIntervalMs: 1000,
     retentionCheckMs: 300_000,
+    scrubBytesPerSecond: 0,
   });
   if (!(opened instanceof Directory)) throw new Error(opened.words);
   directory = opened;

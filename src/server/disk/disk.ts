@@ -412,7 +412,8 @@ export class Disk {
   }
 
   #tellDamage(completion: Completion, sink: DiskSink): void {
-    const place = `${completion.stream} ${completion.segment} ${completion.position}`;
+    const { stream, segment, file, fileOffset } = completion;
+    const place = `${stream} ${segment} ${file} ${fileOffset}`;
     if (this.#told.has(place) || this.#told.size >= placesToldMax) return;
     this.#told.add(place);
     sink.damaged(completion, this.#slots.get(completion.stream) ?? null);

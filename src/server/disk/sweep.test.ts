@@ -53,6 +53,7 @@ function open(name: string): Opened {
     direct: false,
     flushIntervalMs: 1000,
     retentionCheckMs: 10,
+    scrubBytesPerSecond: 0,
   });
   if (!(directory instanceof Directory)) throw new Error(directory.words);
   const disk = new Disk(directory.log);
