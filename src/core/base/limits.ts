@@ -187,3 +187,30 @@ export const raftPromotionLagMax = 128;
 
 assert(raftAppendBytes <= raftInflightBytesMax, "an append fits in the window");
 assert(batchBytesMax <= raftUncommittedBytesMax, "the largest entry fits among the uncommitted");
+
+/** Blocks that a leader may have begun beyond the one of its high watermark: what a seal has to cover. */
+export const blocksInFlightMax = 4;
+/** Batches, and their bytes, of one partition that are sent and not committed. */
+export const replicationBatchesMax = 2048;
+export const replicationBytesMax = 32 * 1024 * 1024;
+/** A member that lacks so much that is committed, or for so long, is fed no more: it pulls later. */
+export const laggingBytesMax = 8 * 1024 * 1024;
+export const laggingMs = 500;
+/** A batch that a member has not answered is sent again. */
+export const resendMs = 100;
+/** The high watermark is sent alone when no batch has carried it for so long. */
+export const releaseMs = 5;
+/** A question or proposal of a recovery, a repair or a frozen leader is repeated. */
+export const askAgainMs = 100;
+/** A leader that commits nothing for so long, with batches in flight, gives up its role. */
+export const leaderBelowWMs = 1000;
+/** Batches, and their bytes, that wait while a partition has no open epoch or no room in flight. */
+export const parkedBatchesMax = 4096;
+export const parkedBytesMax = 8 * 1024 * 1024;
+/** Messages of epochs that this node has not learned yet. */
+export const earlyMessagesMax = 1024;
+/** Batches that a repair asks for at a time. */
+export const repairsInFlightMax = 16;
+
+assert(batchBytesMax <= parkedBytesMax, "a batch can wait for its epoch");
+assert(batchBytesMax <= replicationBytesMax, "a batch can be in flight");

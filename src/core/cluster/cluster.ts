@@ -34,6 +34,7 @@ export {
   specsOf,
   type TopicConfigs,
 } from "./configs.ts";
+export { type Candidate, generateTable, type TableRequest } from "./copyset_tables.ts";
 export {
   type Applied,
   ClusterImage,

@@ -12,6 +12,7 @@ import { type LeaderEpoch, leaderEpoch, type Offset, offset, type Slot } from ".
 import { ProducerTable } from "./producers.ts";
 
 export { CommitQueue, type Waiting } from "./commit_queue.ts";
+export { Replicator, type NodeRecord, type Produced } from "./replicator.ts";
 export { judgeSequence, ProducerTable, type SequenceVerdict } from "./producers.ts";
 
 /** Life of a partition on this node; numbers because they live in a typed array. */
