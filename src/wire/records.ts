@@ -62,40 +62,60 @@ export function buildBatch(
   records: readonly NewRecord[],
   options: BatchOptions = {},
 ): Uint8Array<ArrayBuffer> {
-  const first = records[0];
-  assert(first !== undefined, "a batch has a record");
-  const attributes = options.attributes ?? 0;
-  assert((attributes & Attribute.codecMask) === 0, "records of ours are not compressed");
-  const batch = new BatchWriter();
-  let maxTimestamp = first.timestamp;
-  records.forEach((record, index) => {
-    assert(Number.isSafeInteger(record.timestamp), "a timestamp is a safe integer");
-    assert(record.timestamp >= -1, "a timestamp of ours is a time or none");
-    if (record.timestamp > maxTimestamp) maxTimestamp = record.timestamp;
-    batch.record(record, record.timestamp - first.timestamp, index);
-  });
-  const bytes = batch.bytes.slice(0, batch.position);
-  const view = new DataView(bytes.buffer);
-  stampBatch(view, 0, options.baseOffset ?? 0, options.leaderEpoch ?? -1);
-  view.setInt32(8, bytes.length - batchHeadBytes);
-  view.setInt8(16, batchMagic);
-  view.setUint16(21, attributes);
-  view.setInt32(23, records.length - 1);
-  view.setBigInt64(27, BigInt(first.timestamp));
-  view.setBigInt64(35, BigInt(maxTimestamp));
-  view.setBigInt64(43, BigInt(options.producerId ?? -1));
-  view.setInt16(51, options.producerEpoch ?? -1);
-  view.setInt32(53, options.baseSequence ?? -1);
-  view.setInt32(57, records.length);
-  stampCrc(bytes, view, 0);
-  return bytes;
+  const batch = new BatchBuilder();
+  for (const record of records) batch.add(record);
+  return batch.finish(options);
 }
 
-class BatchWriter {
+/** A batch that grows record by record; what is added is copied at once. */
+export class BatchBuilder {
   bytes = new Uint8Array(256);
+  /** Records so far. */
+  count = 0;
+  /** Bytes so far, the header of the batch among them. */
   position = batchHeaderBytes;
+  #baseTimestamp = 0;
+  #maxTimestamp = 0;
 
-  record(record: NewRecord, timestampDelta: number, offsetDelta: number): void {
+  /** The batch with its CRC, in bytes of its own; the builder may then be started again. */
+  finish(options: BatchOptions = {}): Uint8Array<ArrayBuffer> {
+    assert(this.count > 0, "a batch has a record");
+    const attributes = options.attributes ?? 0;
+    assert((attributes & Attribute.codecMask) === 0, "records of ours are not compressed");
+    const bytes = this.bytes.slice(0, this.position);
+    const view = new DataView(bytes.buffer);
+    stampBatch(view, 0, options.baseOffset ?? 0, options.leaderEpoch ?? -1);
+    view.setInt32(8, bytes.length - batchHeadBytes);
+    view.setInt8(16, batchMagic);
+    view.setUint16(21, attributes);
+    view.setInt32(23, this.count - 1);
+    view.setBigInt64(27, BigInt(this.#baseTimestamp));
+    view.setBigInt64(35, BigInt(this.#maxTimestamp));
+    view.setBigInt64(43, BigInt(options.producerId ?? -1));
+    view.setInt16(51, options.producerEpoch ?? -1);
+    view.setInt32(53, options.baseSequence ?? -1);
+    view.setInt32(57, this.count);
+    stampCrc(bytes, view, 0);
+    return bytes;
+  }
+
+  /** Forgets its records and keeps its memory. */
+  reset(): void {
+    this.count = 0;
+    this.position = batchHeaderBytes;
+  }
+
+  add(record: NewRecord): void {
+    const { timestamp } = record;
+    assert(Number.isSafeInteger(timestamp), "a timestamp is a safe integer");
+    assert(timestamp >= -1, "a timestamp of ours is a time or none");
+    if (this.count === 0) this.#baseTimestamp = this.#maxTimestamp = timestamp;
+    else if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp;
+    this.#record(record, timestamp - this.#baseTimestamp, this.count);
+    this.count += 1;
+  }
+
+  #record(record: NewRecord, timestampDelta: number, offsetDelta: number): void {
     const headers = record.headers ?? noHeaders;
     const start = this.position;
     // The body is written behind room for the longest length, then moved up against the length.
