@@ -45,6 +45,7 @@ export function prepare(options: PyralogOptions = {}): Prepared {
   const durability = options.durability ?? "fsync";
   const settings = [
     `server.bind_addr=127.0.0.1:${port}`,
+    "server.http_addr=off",
     `server.data_dir=${dataDir}`,
     `replication.durability=${durability}`,
     ...(options.settings ?? []),

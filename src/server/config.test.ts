@@ -37,7 +37,8 @@ test("server: without any configuration a node has its defaults", () => {
   expect(config.server).toEqual({
     node_id: 1,
     bind_addr: "127.0.0.1:9092",
-    http_addr: null,
+    http_addr: "127.0.0.1:8080",
+    http2: true,
     peer_addr: null,
     data_dir: "./pyralog-data",
     advertised_addr: null,

@@ -360,13 +360,19 @@ function check(given: Sections, kafka: ReadonlyMap<string, string>): void {
       `replication.read_quorum follows from the other two and is ${derived}, not ${replication.read_quorum}; leave it out`,
     );
   }
-  if (!isLoopback(server.bind_addr) && !security.insecure_listeners.includes("kafka")) {
+  const listeners = [
+    ["kafka", "bind_addr", server.bind_addr],
+    ["http", "http_addr", server.http_addr],
+  ] as const;
+  for (const [listener, name, address] of listeners) {
+    if (address === null || isLoopback(address)) continue;
+    if (security.insecure_listeners.includes(listener)) continue;
     throw new ConfigError(
-      `server.bind_addr = "${server.bind_addr}" lets everybody on the network in: this listener has no authentication and no TLS.\n` +
+      `server.${name} = "${address}" lets everybody on the network in: this listener has no authentication and no TLS.\n` +
         "For this machine only:\n" +
-        `  [server]\n  bind_addr = "127.0.0.1:${port(server.bind_addr)}"\n` +
+        `  [server]\n  ${name} = "127.0.0.1:${port(address)}"\n` +
         "To open it all the same:\n" +
-        '  [security]\n  insecure_listeners = ["kafka"]',
+        `  [security]\n  insecure_listeners = ["${listener}"]`,
     );
   }
 }

@@ -134,6 +134,16 @@ function address(fallback: string, documentation: string, about: About = {}): Ke
   return key(fallback, documentation, about, readAddress);
 }
 
+/** The address, or null where nothing shall listen. */
+function addressOrOff(fallback: string, documentation: string): Key<string | null> {
+  const read = (given: unknown): Read<string | null> => {
+    if (given === "off") return value(null);
+    const found = readAddress(given);
+    return found.kind === "value" ? found : wrong(`${found.wanted}, or "off"`);
+  };
+  return key<string | null>(fallback, documentation, {}, read);
+}
+
 function optionalAddress(documentation: string, about: About = {}): Key<string | null> {
   return key<string | null>(null, documentation, about, readAddress);
 }
@@ -186,7 +196,6 @@ function list(
 }
 
 const oneNode = "this version runs a single node";
-const noHttp = "this version serves no HTTP";
 const port: Range = { min: 0, max: 65_535 };
 const listeners = ["kafka", "http", "peer", "metrics"];
 
@@ -198,7 +207,11 @@ export const configKeys = {
       "Number of this node, unique in its cluster.",
     ),
     bind_addr: address("127.0.0.1:9092", "Where Kafka clients connect; port 0 takes a free one."),
-    http_addr: optionalAddress("Where HTTP clients connect.", { inert: noHttp }),
+    http_addr: addressOrOff(
+      "127.0.0.1:8080",
+      'Where HTTP clients connect; port 0 takes a free one, "off" serves no HTTP.',
+    ),
+    http2: boolean(true, "Speak HTTP/2 beside HTTP/1.1 on the same port."),
     peer_addr: optionalAddress("Where other nodes connect.", { inert: oneNode }),
     data_dir: path("./pyralog-data", "Directory of everything that the node keeps."),
     advertised_addr: advertisedAddress(

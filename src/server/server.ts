@@ -20,7 +20,9 @@ import { Disk } from "./disk/disk.ts";
 import { ExitCode, FatalError } from "./exit.ts";
 import { type ControlPort, Host } from "./host.ts";
 import { createLog, type Log } from "./log.ts";
-import type { Watch } from "./http/watch.ts";
+import type { HttpListener } from "./http/listener.ts";
+import type { Watch, Watched } from "./http/watch.ts";
+import type { Metrics } from "./metrics.ts";
 import { Pace } from "./pace.ts";
 import { newBeats, Pulse } from "./pulse.ts";
 import { KafkaListener } from "./tcp/listener.ts";
@@ -75,7 +77,9 @@ class Node {
   readonly #control: ControlThread;
   /** Null until the metadata is there: before that no request could be answered right. */
   #listener: KafkaListener | null = null;
+  #http: HttpListener | null = null;
   #watch: Watch | null = null;
+  #metrics: Promise<Metrics> | null = null;
   readonly #pulse: Pulse;
   readonly #pace: Pace;
   #stop: (code: number) => void = () => {};
@@ -101,8 +105,8 @@ class Node {
     const control = new ControlThread(log);
     const disk = new Disk(directory.log);
     const host = new Host(settings, disk, control, log);
-    const beats =
-      config.observability.metrics_port === null ? null : { data: newBeats(), control: newBeats() };
+    const watched = config.observability.metrics_port !== null || config.server.http_addr !== null;
+    const beats = watched ? { data: newBeats(), control: newBeats() } : null;
     const pulse = new Pulse(beats?.data ?? null);
     const node = new Node(config, version, log, directory, host, control, disk, pulse);
     await control.start(
@@ -125,31 +129,62 @@ class Node {
       (message) => node.#fatal(new FatalError(ExitCode.diskFailed, message)),
     );
     node.#listener = listen(config, host);
-    if (beats !== null) node.#watch = await node.#observe(beats);
+    if (beats !== null) await node.#serve(beats);
     return node;
   }
 
-  /** Loaded only where it is asked for: it would cost the start of every node. */
-  async #observe(beats: Record<"data" | "control", Float64Array>): Promise<Watch> {
-    const hostname = watchHost;
-    const port = this.#config.observability.metrics_port ?? 0;
-    const [{ Metrics }, { startWatch }] = await Promise.all([
-      import("./metrics.ts"),
-      import("./http/watch.ts"),
+  /** Doors that are loaded only where they are asked for: they would cost the start of every node. */
+  async #serve(beats: Record<"data" | "control", Float64Array>): Promise<void> {
+    const { server, observability } = this.#config;
+    const watched: Watched = {
+      metrics: () => (this.#metrics ??= this.#gather(beats)),
+      unready: () => this.#unready(),
+    };
+    if (server.http_addr !== null) this.#http = await this.#listenHttp(server.http_addr, watched);
+    if (observability.metrics_port === null) return;
+    const { startWatch } = await import("./http/watch.ts");
+    try {
+      this.#watch = startWatch(watched, watchHost, observability.metrics_port);
+    } catch (error) {
+      throw bindFailure(`${watchHost}:${observability.metrics_port}`, error, metricsSetting);
+    }
+  }
+
+  async #listenHttp(address: string, watched: Watched): Promise<HttpListener> {
+    const [{ HttpListener }, { Bridge }] = await Promise.all([
+      import("./http/listener.ts"),
+      import("./http/bridge.ts"),
     ]);
-    const metrics = new Metrics({
+    const kafka = this.#listener?.told ?? { host: "", port: 0 };
+    try {
+      return new HttpListener({
+        hostname: hostOf(address),
+        port: portOf(address),
+        http2: this.#config.server.http2,
+        bridge: new Bridge(this.#host, kafka),
+        watched,
+      });
+    } catch (error) {
+      throw bindFailure(address, error, httpSetting);
+    }
+  }
+
+  async #gather(beats: Record<"data" | "control", Float64Array>): Promise<Metrics> {
+    const { Metrics } = await import("./metrics.ts");
+    return new Metrics({
       version: this.#version,
       host: this.#host,
       log: this.#directory.log,
       connections: () => this.#listener?.connectionCount ?? 0,
       beats,
     });
-    const unready = () => (this.#host.node.broker.takesWrites ? [] : ["the disk is full"]);
-    try {
-      return startWatch({ hostname, port, metrics, unready });
-    } catch (error) {
-      throw bindFailure(`${hostname}:${port}`, error, metricsSetting);
-    }
+  }
+
+  #unready(): readonly string[] {
+    const reasons: string[] = [];
+    if (!this.#host.node.broker.takesWrites) reasons.push("the disk is full");
+    if (this.#stopping) reasons.push("the node stops");
+    return reasons;
   }
 
   private constructor(
@@ -196,6 +231,9 @@ class Node {
     process.stderr.write(
       `  Pyralog ${this.#version} · node ${server.node_id} · data in ${server.data_dir}\n\n` +
         `  Kafka     ${address}        any Kafka client, no auth\n` +
+        (this.#http === null
+          ? ""
+          : `  HTTP      http://${this.#http.address}   API, /docs for the page\n`) +
         (this.#watch === null ? "" : `  Metrics   http://${this.#watch.address}/metrics\n`) +
         `  ready in ${readyMs.toFixed(0)} ms · Ctrl-C stops it\n`,
     );
@@ -210,15 +248,23 @@ class Node {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#listener?.stopAccepting();
+    this.#http?.stopAccepting();
     const deadline = Bun.nanoseconds() + finishMsMax * 1e6;
-    while (this.#listener?.finish() === false && Bun.nanoseconds() < deadline) await Bun.sleep(1);
+    while (!this.#finished() && Bun.nanoseconds() < deadline) await Bun.sleep(1);
     this.#listener?.closeAll();
+    this.#http?.closeAll();
     this.#watch?.stop();
     this.#pace.stop();
     await this.#control.stop();
     this.#directory.close(true);
     this.#log.info("stopped", {});
     this.#stop(ExitCode.ok);
+  }
+
+  #finished(): boolean {
+    const kafka = this.#listener?.finish() ?? true;
+    const http = this.#http?.finish() ?? true;
+    return kafka && http;
   }
 
   #tick(now: number, intervalMs: number): void {
@@ -409,18 +455,24 @@ function diskFailure(config: Config, number: number): string {
 }
 
 const watchHost = "127.0.0.1";
+const httpSetting = "server.http_addr=127.0.0.1:PORT";
 const metricsSetting = "observability.metrics_port=PORT";
 
 /** Before anything is made on the disk: a second node started by mistake leaves no trace. */
 function probePorts(config: Config): void {
-  const { bind_addr } = config.server;
+  const { bind_addr, http_addr } = config.server;
   const { metrics_port } = config.observability;
-  const kafka = probe(bind_addr, "server.bind_addr=127.0.0.1:PORT");
+  const wanted: [address: string, setting: string][] = [
+    [bind_addr, "server.bind_addr=127.0.0.1:PORT"],
+  ];
+  if (http_addr !== null) wanted.push([http_addr, `${httpSetting}, or none: server.http_addr=off`]);
+  if (metrics_port !== null) wanted.push([`${watchHost}:${metrics_port}`, metricsSetting]);
+  const held: { stop(closeAll: boolean): void }[] = [];
   try {
-    // While the first is held, so that the same port for both is found out as well.
-    if (metrics_port !== null) probe(`${watchHost}:${metrics_port}`, metricsSetting).stop(true);
+    // All at the same time, so that the same port for two of them is found out as well.
+    for (const [address, setting] of wanted) held.push(probe(address, setting));
   } finally {
-    kafka.stop(true);
+    for (const each of held) each.stop(true);
   }
 }
 

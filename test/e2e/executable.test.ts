@@ -28,6 +28,7 @@ interface Place {
 }
 
 const anyPort = "server.bind_addr=127.0.0.1:0";
+const noHttp = "server.http_addr=off";
 
 function spawn(args: readonly string[], { cwd = root, env = {}, command = nodeCommand() }: Place) {
   return Bun.spawn([...command, ...args], {
@@ -80,7 +81,10 @@ test(
   async () => {
     const file = join(folder, "node.toml");
     const data = join(folder, "from-file");
-    writeFileSync(file, `[server]\nbind_addr = "127.0.0.1:0"\ndata_dir = "${data}"\n`);
+    writeFileSync(
+      file,
+      `[server]\nbind_addr = "127.0.0.1:0"\nhttp_addr = "127.0.0.1:0"\ndata_dir = "${data}"\n`,
+    );
     const first = await startNode(["--config", file]);
     expect(await roundTrip(first.address, "t")).toBe("one\ntwo\n");
     expect((await first.stop()).exitCode).toBe(0);
@@ -103,7 +107,7 @@ test(
     const command = nodeCommand();
     // The sources run under a Bun that reads both files by design.
     const compiled = command.length === 1;
-    const node = await startNode(["--set", anyPort], {
+    const node = await startNode(["--set", anyPort, "--set", noHttp], {
       cwd: compiled ? cwd : root,
       env: { BUN_TMPDIR: join(folder, "absent"), PYRALOG_SERVER_DATA_DIR: join(cwd, "data") },
       command,
@@ -150,7 +154,7 @@ test(
     const same = await refused(
       [
         ...["--set", "server.bind_addr=127.0.0.1:0", "--set", `server.data_dir=${data}`],
-        ...["--set", `observability.metrics_port=${holder.port}`],
+        ...["--set", noHttp, "--set", `observability.metrics_port=${holder.port}`],
       ],
       14,
     );
@@ -165,9 +169,12 @@ test(
   "e2e: `bun run start` runs a node in the foreground and hands its signals on",
   async () => {
     const data = join(folder, "started");
-    const node = await startNode(["--set", anyPort, "--set", `server.data_dir=${data}`], {
-      command: [process.execPath, "release/start.ts"],
-    });
+    const node = await startNode(
+      ["--set", anyPort, "--set", noHttp, "--set", `server.data_dir=${data}`],
+      {
+        command: [process.execPath, "release/start.ts"],
+      },
+    );
     expect(await roundTrip(node.address, "t")).toBe("one\ntwo\n");
     expect((await node.stop()).exitCode).toBe(0);
   },

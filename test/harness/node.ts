@@ -39,6 +39,7 @@ export const node: ServerKind = {
       command: async (port) => [
         ...command,
         ...["--set", `server.bind_addr=127.0.0.1:${port}`],
+        ...["--set", "server.http_addr=127.0.0.1:0"],
         ...["--set", `server.data_dir=${dataDir}`],
         ...settings(options),
       ],

@@ -36,7 +36,7 @@ function spawn(dataDir: string, { env = {}, before = [] }: Around = {}): Child {
     command: [
       ...[...before, ...nodeCommand()],
       ...["--set", "server.bind_addr=127.0.0.1:0", "--set", `server.data_dir=${dataDir}`],
-      ...["--set", "storage.segment_max_size=16777216"],
+      ...["--set", "server.http_addr=off", "--set", "storage.segment_max_size=16777216"],
     ],
     logPath: join(folder, `node-${logs}.log`),
     env,

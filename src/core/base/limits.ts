@@ -214,3 +214,35 @@ export const repairsInFlightMax = 16;
 
 assert(batchBytesMax <= parkedBytesMax, "a batch can wait for its epoch");
 assert(batchBytesMax <= replicationBytesMax, "a batch can be in flight");
+
+/** Requests of HTTP clients that the node has not answered; more are refused (503). */
+export const httpRequestsMax = 16_384;
+/** Bytes of produces of HTTP clients that wait for the disk; more are refused (503). */
+export const httpWaitingBytesMax = 64 * 1024 * 1024;
+/** Bytes of bodies of HTTP requests in memory, of all together; more are refused (503). */
+export const httpBodiesBytesMax = 64 * 1024 * 1024;
+/** One JSON body, and one line of NDJSON. */
+export const jsonBytesMax = 1024 * 1024;
+/** Nesting of a JSON text. */
+export const jsonDepthMax = 32;
+/** Records of one JSON body. */
+export const jsonRecordsMax = 10_000;
+/** A body that is too large is read on for so many times its limit: HTTP/2 shows no answer before. */
+export const bodyDrainTimes = 16;
+/** Bytes of records of one stream that wait for their answer before its body is read no further. */
+export const streamBytesInFlightMax = 4 * 1024 * 1024;
+/** Lines of one stream that wait for their answer. */
+export const streamLinesInFlightMax = 50_000;
+/** Records that a request over HTTP may be answered with. */
+export const httpRecordsMax = 10_000;
+/** Longest wait of a request over HTTP for records. */
+export const httpWaitMsMax = 60_000;
+/** Rows of one page of a list. */
+export const httpPageMax = 1000;
+/** A silent stream of events says that it is alive so often. */
+export const eventPingMs = 15_000;
+/** Streams of events, and WebSockets, at a time. */
+export const httpStreamsMax = 1024;
+/** A client that has taken nothing of a stream for so long is gone. */
+export const httpStallMs = 60_000;
+assert(jsonBytesMax < batchBytesMax, "the record of a JSON body fits in a batch");

@@ -10,7 +10,6 @@
 
 import type { Socket } from "bun";
 import { assert } from "../../core/base/assert.ts";
-import { Attribute, Codec, Fact, factStride } from "../../core/base/facts.ts";
 import {
   connectionBytesInFlightMax,
   connectionRequestsMax,
@@ -24,9 +23,9 @@ import { decodeRequest } from "../../wire/codec.ts";
 import { decodeRequestHeader, encodeResponseFrame } from "../../wire/frame.ts";
 import { isRefused } from "../../wire/refusal.ts";
 import { Writer } from "../../wire/writer.ts";
+import { factsOf } from "../batch_facts.ts";
 import type { Host } from "../host.ts";
 import { type AssemblyPool, FrameCutter, type FrameSink } from "./frame_cutter.ts";
-import { inspectBatch } from "../disk/open_batch.ts";
 import { Output } from "./output.ts";
 
 /** Carries its connection once that is made. */
@@ -35,9 +34,6 @@ export type KafkaSocket = Socket<KafkaConnection | undefined>;
 const produceKey = 0;
 const apiVersionsKey = 18;
 const noFacts = new Float64Array(0);
-
-/** Scratch of the batch check, shared: a check ends before the step that uses it begins. */
-const scratch = { ranges: new Uint32Array(64), facts: new Float64Array(32 * factStride) };
 
 export class KafkaConnection implements FrameSink {
   readonly id: number;
@@ -211,60 +207,10 @@ export class KafkaConnection implements FrameSink {
       peer: this.#peer,
       request,
       facts:
-        api.key === produceKey ? this.#check(request as unknown as ProduceRequest, body) : noFacts, // proof: decoded by that table
+        api.key === produceKey
+          ? factsOf(this.#host, request as unknown as ProduceRequest, body) // proof: decoded by that table
+          : noFacts,
     });
-  }
-
-  /** One call of the batch check for all batches of a Produce. */
-  #check(request: ProduceRequest, frame: Uint8Array): Float64Array {
-    let count = 0;
-    for (const topic of request.topics) {
-      for (const { records } of topic.partitions) {
-        if (records === null) continue;
-        if ((count + 1) * 2 > scratch.ranges.length) {
-          const wider = new Uint32Array(scratch.ranges.length * 2);
-          wider.set(scratch.ranges);
-          scratch.ranges = wider;
-        }
-        scratch.ranges[count * 2] = records.byteOffset - frame.byteOffset;
-        scratch.ranges[count * 2 + 1] = records.byteLength;
-        count += 1;
-      }
-    }
-    if (count * factStride > scratch.facts.length)
-      scratch.facts = new Float64Array(count * factStride * 2);
-    if (count > 0) this.#host.checkBatches(frame, scratch.ranges, count, scratch.facts);
-    this.#inspect(request);
-    return scratch.facts;
-  }
-
-  /**
-   * Whether the answer needs the records of a compressed batch: on a compacted topic, and where the
-   * batch claims more records than it has bytes, because the count hands out offsets.
-   */
-  #opens(topic: ProduceRequest["topics"][number], at: number): boolean {
-    const count = scratch.facts[at + Fact.recordsCount] ?? 0;
-    if (count > (scratch.facts[at + Fact.bytes] ?? 0)) return true;
-    return this.#host.compacts(topic.name, topic.topicId);
-  }
-
-  /**
-   * A compacted topic needs a key in every record, and a compressed batch shows them only when it is
-   * opened: its facts are completed here, with a bounded output.
-   */
-  #inspect(request: ProduceRequest): void {
-    let at = 0;
-    for (const topic of request.topics) {
-      for (const { records } of topic.partitions) {
-        if (records === null) continue;
-        const flaws = scratch.facts[at + Fact.flaws] ?? 0;
-        const codec = (scratch.facts[at + Fact.attributes] ?? 0) & Attribute.codecMask;
-        if (codec !== Codec.none && flaws === 0 && this.#opens(topic, at)) {
-          inspectBatch(records, scratch.facts, at);
-        }
-        at += factStride;
-      }
-    }
   }
 
   /** `null` answers nothing (acks=0) but gives the request's turn away. */

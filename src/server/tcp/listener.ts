@@ -89,6 +89,11 @@ export class KafkaListener {
     return this.#connections.size;
   }
 
+  /** What clients are told to come back to when nobody knows the address that they used. */
+  get told(): { readonly host: string; readonly port: number } {
+    return this.#options.advertised ?? { host: this.#options.hostname, port: this.port };
+  }
+
   get address(): string {
     return `${this.#options.hostname}:${this.port}`;
   }

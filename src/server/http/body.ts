@@ -1,0 +1,135 @@
+// Bodies of bounded length. What is too long is read on for a while and thrown away, because a client
+// on HTTP/2 sees no answer to a request that it is still sending.
+
+import { bodyDrainTimes, jsonBytesMax, jsonDepthMax } from "../../core/base/limits.ts";
+import type { Bridge } from "./bridge.ts";
+import { JsonScan } from "./json_text.ts";
+import { Problem } from "./problems.ts";
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const none = new Uint8Array(0);
+
+/** The media type without its parameters; empty when there is none. */
+export function mediaTypeOf(request: Request): string {
+  const header = request.headers.get("content-type") ?? "";
+  const end = header.indexOf(";");
+  return (end < 0 ? header : header.slice(0, end)).trim().toLowerCase();
+}
+
+/** The problem that names what the route takes instead. */
+export function wrongMediaType(given: string, wanted: readonly string[]): Problem {
+  const was = given === "" ? "there is no content type" : `content type ${given} is not taken here`;
+  const first = wanted[0] ?? "";
+  const rest = wanted.length > 1 ? ` (or ${wanted.slice(1).join(", ")})` : "";
+  return new Problem(
+    "unsupported-media-type",
+    `${was}. Send it with: curl -H 'content-type: ${first}'${rest}`,
+    {},
+    { "accept-post": wanted.join(", ") },
+  );
+}
+
+export function wantMediaType(request: Request, wanted: readonly string[]): void {
+  const given = mediaTypeOf(request);
+  if (!wanted.includes(given)) throw wrongMediaType(given, wanted);
+}
+
+/** Runs `use` with the whole body, of at most `bytesMax`; its memory is counted meanwhile. */
+export async function withBody<T>(
+  bridge: Bridge,
+  request: Request,
+  bytesMax: number,
+  use: (body: Uint8Array<ArrayBuffer>) => T | Promise<T>,
+): Promise<T> {
+  const told = request.headers.get("content-length");
+  const length = told === null ? bytesMax : Number(told);
+  if (length > bytesMax) {
+    await drain(request, bytesMax);
+    throw tooLarge(bytesMax);
+  }
+  bridge.reserve(length);
+  try {
+    const body = told === null ? await gathered(request, bytesMax) : await whole(request);
+    return await use(body);
+  } finally {
+    bridge.release(length);
+  }
+}
+
+async function whole(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  return request.body === null ? none : new Uint8Array(await request.arrayBuffer());
+}
+
+async function gathered(request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (request.body === null) return none;
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.body) {
+    length += chunk.byteLength;
+    if (length <= bytesMax) chunks.push(chunk);
+    else if (length > bytesMax * bodyDrainTimes) break;
+  }
+  if (length > bytesMax) throw tooLarge(bytesMax);
+  const body = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return body;
+}
+
+async function drain(request: Request, bytesMax: number): Promise<void> {
+  if (request.body === null) return;
+  let length = 0;
+  for await (const chunk of request.body) {
+    length += chunk.byteLength;
+    if (length > bytesMax * bodyDrainTimes) return;
+  }
+}
+
+function tooLarge(bytesMax: number): Problem {
+  return new Problem(
+    "body-too-large",
+    `the body is longer than ${bytesMax} bytes. Send it in parts, or many records as application/x-ndjson, which has no limit.`,
+    { bytesMax },
+  );
+}
+
+/** The text of `bytes[start..end)` and what it means; judged for depth before it is parsed. */
+export function parseJson(bytes: Uint8Array, start = 0, end = bytes.byteLength): unknown {
+  if (new JsonScan(bytes, start, end).nesting() > jsonDepthMax) throw tooDeep();
+  return parseShallow(bytes, start, end);
+}
+
+/** Of a text whose depth was looked at. */
+export function parseShallow(bytes: Uint8Array, start: number, end: number): unknown {
+  let text: string;
+  try {
+    text = decoder.decode(bytes.subarray(start, end));
+  } catch {
+    throw new Problem("malformed-json", "the text is not UTF-8. Encode it as UTF-8.");
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const words = error instanceof Error ? error.message.replace("JSON Parse error: ", "") : "";
+    throw new Problem("malformed-json", `the JSON text is malformed: ${words}. Correct it.`);
+  }
+}
+
+export function tooDeep(): Problem {
+  return new Problem(
+    "validation",
+    `the JSON text is nested deeper than ${jsonDepthMax} levels. Send it as application/octet-stream, which is not looked into.`,
+    { depthMax: jsonDepthMax },
+  );
+}
+
+export const jsonMedia = ["application/json"];
+
+/** A JSON body as a value; its media type is judged. */
+export function jsonBody(bridge: Bridge, request: Request): Promise<unknown> {
+  wantMediaType(request, jsonMedia);
+  return withBody(bridge, request, jsonBytesMax, (body) => parseJson(body));
+}
