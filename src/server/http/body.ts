@@ -98,7 +98,7 @@ function tooLarge(bytesMax: number): Problem {
 
 /** The text of `bytes[start..end)` and what it means; judged for depth before it is parsed. */
 export function parseJson(bytes: Uint8Array, start = 0, end = bytes.byteLength): unknown {
-  if (new JsonScan(bytes, start, end).nesting() > jsonDepthMax) throw tooDeep();
+  if (new JsonScan().reset(bytes, start, end).nesting() > jsonDepthMax) throw tooDeep();
   return parseShallow(bytes, start, end);
 }
 

@@ -134,6 +134,9 @@ export class Bridge implements Door {
   inFlight = 0;
   /** Requests that became calls. */
   requests = 0;
+  /** Answers that go on until somebody ends them. */
+  readonly streams = new Set<{ readonly end: () => void }>();
+  #turn = 0;
   readonly #shared: Origin;
   readonly #waits = new Set<Origin>();
   readonly #parked: Parked[] = [];
@@ -187,6 +190,7 @@ export class Bridge implements Door {
   /** Answers every wait now: the node stops. */
   endWaits(): void {
     for (const origin of this.#waits) origin.leave();
+    for (const stream of this.streams) stream.end();
   }
 
   /**
@@ -242,9 +246,15 @@ export class Bridge implements Door {
     }
   }
 
+  /** Numbers one behind the other: records without a key go to one partition after the other. */
+  turn(): number {
+    this.#turn += 1;
+    return this.#turn;
+  }
+
   /** Nothing that was taken is without its answer. */
   get idle(): boolean {
-    return this.inFlight === 0 && this.#parked.length === 0;
+    return this.inFlight === 0 && this.#parked.length === 0 && this.streams.size === 0;
   }
 
   answer(): void {}

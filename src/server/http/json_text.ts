@@ -16,18 +16,39 @@ function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
+const encoder = new TextEncoder();
+
+/** A name that is looked for, and its bytes. */
+export interface Known {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+export function known(names: readonly string[]): readonly Known[] {
+  return names.map((name) => ({ name, bytes: encoder.encode(name) }));
+}
+
 export class JsonScan {
-  readonly #bytes: Uint8Array;
-  readonly #end: number;
+  readonly #known: readonly Known[];
+  #bytes: Uint8Array = new Uint8Array(0);
+  #end = 0;
   /** Levels of nesting met so far, the outermost object or list among them. */
   depth = 0;
   #level = 0;
-  #position: number;
+  #position = 0;
 
-  constructor(bytes: Uint8Array, start = 0, end = bytes.byteLength) {
+  /** Of these names no text is made again. */
+  constructor(names: readonly Known[] = []) {
+    this.#known = names;
+  }
+
+  reset(bytes: Uint8Array, start = 0, end = bytes.byteLength): this {
     this.#bytes = bytes;
     this.#position = start;
     this.#end = end;
+    this.#level = 0;
+    this.depth = 0;
+    return this;
   }
 
   /**
@@ -74,6 +95,14 @@ export class JsonScan {
     this.#space();
     this.#value();
     return this.depth;
+  }
+
+  #is(name: Uint8Array, start: number, end: number): boolean {
+    if (end - start !== name.byteLength) return false;
+    for (let i = 0; i < name.byteLength; i += 1) {
+      if (this.#bytes[start + i] !== name[i]) return false;
+    }
+    return true;
   }
 
   #enter(): void {
@@ -130,6 +159,7 @@ export class JsonScan {
   }
 
   #nameOf(start: number, end: number): string {
+    for (const { name, bytes } of this.#known) if (this.#is(bytes, start + 1, end - 1)) return name;
     const text = decoder.decode(this.#bytes.subarray(start, end));
     if (!text.includes("\\")) return text.slice(1, -1);
     try {

@@ -5,6 +5,7 @@ import { Elysia } from "elysia";
 import type { Bridge } from "./bridge.ts";
 import { clusterRoutes } from "./cluster.ts";
 import { Problem, stopped } from "./problems.ts";
+import { produceRoutes } from "./produce.ts";
 import type { Route } from "./routes.ts";
 import { queryOf } from "./shape.ts";
 import { topicRoutes } from "./topics.ts";
@@ -37,7 +38,12 @@ export class HttpListener {
     const { bridge, hostname, port, http2, watched } = options;
     this.#bridge = bridge;
     this.#hostname = hostname;
-    this.#routes = [...topicRoutes(bridge), ...clusterRoutes(bridge), ...watchRoutes(watched)];
+    this.#routes = [
+      ...produceRoutes(bridge),
+      ...topicRoutes(bridge),
+      ...clusterRoutes(bridge),
+      ...watchRoutes(watched),
+    ];
     const app = new Elysia({ normalize: false, serve: { http2 } });
     for (const route of this.#routes) {
       app.route(
