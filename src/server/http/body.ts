@@ -110,11 +110,25 @@ export function parseShallow(bytes: Uint8Array, start: number, end: number): unk
   } catch {
     throw new Problem("malformed-json", "the text is not UTF-8. Encode it as UTF-8.");
   }
+  return parseText(text);
+}
+
+export function parseText(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
     const words = error instanceof Error ? error.message.replace("JSON Parse error: ", "") : "";
     throw new Problem("malformed-json", `the JSON text is malformed: ${words}. Correct it.`);
+  }
+}
+
+/** The text of ASCII, where a byte is a character; null for anything else. */
+export function asciiOf(bytes: Uint8Array): string | null {
+  try {
+    const text = decoder.decode(bytes);
+    return text.length === bytes.byteLength ? text : null;
+  } catch {
+    return null;
   }
 }
 

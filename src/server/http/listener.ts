@@ -4,6 +4,7 @@
 import { Elysia } from "elysia";
 import type { Bridge } from "./bridge.ts";
 import { clusterRoutes } from "./cluster.ts";
+import { consumeRoutes } from "./consume.ts";
 import { Problem, stopped } from "./problems.ts";
 import { produceRoutes } from "./produce.ts";
 import type { Route } from "./routes.ts";
@@ -40,6 +41,7 @@ export class HttpListener {
     this.#hostname = hostname;
     this.#routes = [
       ...produceRoutes(bridge),
+      ...consumeRoutes(bridge),
       ...topicRoutes(bridge),
       ...clusterRoutes(bridge),
       ...watchRoutes(watched),

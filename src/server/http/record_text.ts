@@ -5,7 +5,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { jsonDepthMax } from "../../core/base/limits.ts";
 import type { NewRecord, RecordHeader } from "../../wire/records.ts";
-import { parseShallow, tooDeep } from "./body.ts";
+import { parseShallow, parseText, tooDeep } from "./body.ts";
 import { JsonScan, known } from "./json_text.ts";
 import { Problem } from "./problems.ts";
 import { exactly } from "./routes.ts";
@@ -53,7 +53,10 @@ export class RecordReader {
   #valueStart = -1;
   #valueEnd = -1;
 
-  /** `outside`: levels of the text around the record. `what` names it in a problem. */
+  /**
+   * `outside`: levels of the text around the record. `what` names it in a problem. `text` is what
+   * the bytes say, where the caller knows it.
+   */
   read(
     bytes: Uint8Array<ArrayBuffer>,
     start: number,
@@ -61,13 +64,15 @@ export class RecordReader {
     wall: number,
     outside: number,
     what: string,
+    text: string | null = null,
   ): SentRecord {
     this.#bytes = bytes;
     this.#keyStart = -1;
     this.#valueStart = -1;
     this.#scan.reset(bytes, start, end).members(this.#visit);
     if (this.#scan.depth + outside > jsonDepthMax) throw tooDeep();
-    const parsed = shape.read(parseShallow(bytes, start, end), what);
+    const whole = text === null ? parseShallow(bytes, start, end) : parseText(text);
+    const parsed = shape.read(whole, what);
     const { value, valueBase64 } = parsed;
     if ((value === undefined) === (valueBase64 === undefined)) {
       throw new Problem(
