@@ -45,7 +45,7 @@ export type {
   TopicMetadata,
 } from "./network.ts";
 export { type FoundOffset, type PartitionId, Time, type TimeQuery } from "./offsets.ts";
-export { murmur2, partitionOfKey } from "./partitioner.ts";
+export { murmur2, partitionOfKey } from "../wire/murmur2.ts";
 export type { Delivered, OnDelivery, Producer, ProducerOptions } from "./producer.ts";
 export type { Bytes, ConsumedRecord, OutgoingRecord } from "./records.ts";
 

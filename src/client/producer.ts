@@ -6,6 +6,7 @@ import { ErrorCode } from "../core/base/error_code.ts";
 import { noTopicId, none, partitionIndex } from "../core/base/ids.ts";
 import type { RequestOf, ResponseOf } from "../../proto/schema.ts";
 import { apis } from "../wire/apis.ts";
+import { partitionOfKey } from "../wire/murmur2.ts";
 import type { NewRecord } from "../wire/records.ts";
 import type { Compression } from "./compression.ts";
 import type { Connection } from "./connection.ts";
@@ -19,7 +20,7 @@ import {
   PartitionQueue,
   recordBytes,
 } from "./partition_queue.ts";
-import { partitionOfKey, StickyPartitioner } from "./partitioner.ts";
+import { StickyPartitioner } from "./partitioner.ts";
 import { newRecord, type OutgoingRecord } from "./records.ts";
 
 export interface ProducerOptions {

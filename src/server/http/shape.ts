@@ -3,7 +3,7 @@
 
 import type { Static, TSchema } from "@sinclair/typebox";
 import { type TypeCheck, TypeCompiler, type ValueError } from "@sinclair/typebox/compiler";
-import { nearest } from "../suggestion.ts";
+import { nearest } from "../../core/base/suggestion.ts";
 import { Problem } from "./problems.ts";
 
 export class Shape<T extends TSchema> {
