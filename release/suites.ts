@@ -108,6 +108,7 @@ export const suites: readonly Suite[] = [
   suite("librdkafka", "librdkafka's suite", "tests", below("test/conformance/librdkafka"), {
     limitMinutes: 20,
   }),
+  suite("http", "HTTP API over real sockets", "tests", below("test/http"), native),
   suite("e2e", "the executable as a user runs it", "tests", below("test/e2e"), native),
   suite("chaos", "power cuts, kills and full disks", "tests", below("test/chaos"), {
     ...native,

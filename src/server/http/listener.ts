@@ -5,6 +5,7 @@ import { Elysia } from "elysia";
 import type { Bridge } from "./bridge.ts";
 import { clusterRoutes } from "./cluster.ts";
 import { consumeRoutes } from "./consume.ts";
+import { pageRoutes } from "./pages.ts";
 import { Problem, stopped } from "./problems.ts";
 import { produceRoutes } from "./produce.ts";
 import type { Route } from "./routes.ts";
@@ -45,6 +46,7 @@ export class HttpListener {
       ...topicRoutes(bridge),
       ...clusterRoutes(bridge),
       ...watchRoutes(watched),
+      ...pageRoutes(() => this.#routes, bridge.host.node.broker.settings.version),
     ];
     const app = new Elysia({ normalize: false, serve: { http2 } });
     for (const route of this.#routes) {
@@ -129,7 +131,7 @@ export class HttpListener {
     if (methods.length === 0)
       return new Problem(
         "not-found",
-        "nothing is at this path. /docs lists what there is.",
+        "nothing is at this path. See /docs for what there is.",
       ).response(path);
     const allow = methods.map(({ method }) => method).join(", ");
     return new Problem(

@@ -21,8 +21,8 @@ export interface Answer {
 }
 
 export interface RouteDocument {
-  /** Groups the page. */
-  readonly tag: string;
+  /** Groups the page; null: the document leaves the route out. */
+  readonly tag: string | null;
   readonly summary: string;
   readonly description?: string;
   readonly headers?: Readonly<Record<string, TSchema>>;
