@@ -32,6 +32,12 @@ export type MemberId = Branded<string, "MemberId">;
 /** 16 bytes as 22 characters of base64url, the form that Kafka's tools print. */
 export type TopicId = Branded<string, "TopicId">;
 
+/**
+ * Producer ids from here on are made of the key of a request, by whoever sends it; below, the cluster
+ * hands them out. All lie below 2^53.
+ */
+export const keyedProducerIdMin = 2 ** 52;
+
 /** Kafka's "none" in offset, epoch, node and producer fields. */
 export type None = -1;
 export const none: None = -1;

@@ -215,6 +215,8 @@ export const repairsInFlightMax = 16;
 assert(batchBytesMax <= parkedBytesMax, "a batch can wait for its epoch");
 assert(batchBytesMax <= replicationBytesMax, "a batch can be in flight");
 
+/** Producers whose id is made of a key, remembered per partition beside the others; oldest first. */
+export const keyedProducersPerPartitionMax = 10_000;
 /** Requests of HTTP clients that the node has not answered; more are refused (503). */
 export const httpRequestsMax = 16_384;
 /** Bytes of produces of HTTP clients that wait for the disk; more are refused (503). */

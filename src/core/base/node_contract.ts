@@ -36,6 +36,8 @@ export interface Call<Q = unknown, R = unknown> {
    * facts.ts); empty for any other API. Valid during the step that brings the call.
    */
   readonly facts: Float64Array;
+  /** Of a Produce: refused with code 1 unless the partition ends here. Absent: wherever it ends. */
+  readonly expectedEnd?: Offset;
   /** Never set; ties the call to the type of its response. */
   readonly response?: R;
 }

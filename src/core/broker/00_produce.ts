@@ -47,6 +47,9 @@ class PendingProduce implements Waiting {
   get version(): number {
     return this.#call.version;
   }
+  get expectedEnd(): Offset | undefined {
+    return this.#call.expectedEnd;
+  }
 
   waits(): void {
     this.#open += 1;
@@ -388,6 +391,11 @@ function appendBatch(
         return;
       }
     }
+  }
+  const { expectedEnd } = pending;
+  if (expectedEnd !== undefined && expectedEnd !== broker.partitions.endOf(slot)) {
+    const words = `the partition ends at ${broker.partitions.endOf(slot)}, not at ${expectedEnd}`;
+    return refuse(result, ErrorCode.OFFSET_OUT_OF_RANGE, words);
   }
   if (!hasRoom(broker, slot, result, batch, count)) {
     if (producerId >= 0) {

@@ -5,7 +5,7 @@
 import { assert, assertNever } from "../base/assert.ts";
 import type { Command, OutcomeOf } from "../base/commands.ts";
 import { ErrorCode } from "../base/error_code.ts";
-import { ticket, type TopicId } from "../base/ids.ts";
+import { keyedProducerIdMin, ticket, type TopicId } from "../base/ids.ts";
 import { sealsPerCommandMax } from "../base/limits.ts";
 import type { Random } from "../base/random.ts";
 import type { MetadataRecord } from "../../../proto/records/metadata.ts";
@@ -95,7 +95,7 @@ function planProducerIds(
 ): Plan<OutcomeOf<CommandOf<"allocate-producer-ids">>> {
   assert(command.count > 0, "a block of producer ids is not empty");
   const first = image.nextProducerId;
-  if (!Number.isSafeInteger(first + command.count)) {
+  if (first + command.count > keyedProducerIdMin) {
     const verdict = {
       code: ErrorCode.UNKNOWN_SERVER_ERROR,
       message: "all producer ids have been handed out",

@@ -21,8 +21,10 @@
 // Whatever else stands there, or another version, is no state: then the batches say it all.
 
 import { assert } from "../base/assert.ts";
+import { keyedProducerIdMin } from "../base/ids.ts";
 import {
   batchBytesMax,
+  keyedProducersPerPartitionMax,
   producerBatchesKept,
   producersPerPartitionMax,
   refusedProducersMax,
@@ -66,7 +68,8 @@ function stateBytesMax(producers: number): number {
   return stateHeadBytes + producers * (stateProducerBytes + producerBatchesKept * stateBatchBytes);
 }
 
-assert(stateBytesMax(producersPerPartitionMax) < batchBytesMax, "a table fits in a frame");
+const rowsMax = producersPerPartitionMax + keyedProducersPerPartitionMax;
+assert(stateBytesMax(rowsMax) < batchBytesMax, "a table fits in a frame");
 
 /** Sequences wrap from 2^31 - 1 to 0. */
 function sequenceAdd(sequence: number, count: number): number {
@@ -76,6 +79,8 @@ function sequenceAdd(sequence: number, count: number): number {
 export class ProducerTable {
   /** Row by producer id, in the order in which they wrote last. */
   readonly #rows = new Map<number, number>();
+  /** Of these, the ids that are made of a key. */
+  readonly #keyed = new Set<number>();
   #newestId = -1;
   #capacity = 4;
   #epochs = new Int32Array(4);
@@ -164,8 +169,9 @@ export class ProducerTable {
   ): void {
     let row = this.#rows.get(producerId);
     if (row === undefined) {
-      row = this.#newRow();
+      row = this.#newRow(producerId >= keyedProducerIdMin);
       this.#rows.set(producerId, row);
+      if (producerId >= keyedProducerIdMin) this.#keyed.add(producerId);
       this.#epochs[row] = epoch;
       this.#refused.delete(producerId);
     } else if (producerId !== this.#newestId) {
@@ -195,6 +201,7 @@ export class ProducerTable {
     for (const [id, row] of this.#rows) {
       if ((this.#lastSeen[row] ?? 0) >= wall) continue;
       this.#rows.delete(id);
+      this.#keyed.delete(id);
       this.#free.push(row);
     }
     for (const [id, refused] of this.#refused) if (refused.wall < wall) this.#refused.delete(id);
@@ -202,8 +209,10 @@ export class ProducerTable {
 
   readonly #free: number[] = [];
 
-  #newRow(): number {
-    if (this.#rows.size >= producersPerPartitionMax) this.#expireOldest();
+  #newRow(keyed: boolean): number {
+    const others = this.#rows.size - this.#keyed.size;
+    if (keyed && this.#keyed.size >= keyedProducersPerPartitionMax) this.#forgetOldest(this.#keyed);
+    if (!keyed && others >= producersPerPartitionMax) this.#forgetOldest(this.#rows.keys());
     const reused = this.#free.pop();
     const row = reused ?? this.#rows.size;
     if (row >= this.#capacity) this.#grow();
@@ -212,10 +221,14 @@ export class ProducerTable {
     return row;
   }
 
-  #expireOldest(): void {
-    for (const [id, row] of this.#rows) {
+  /** The first of `ids`, which is as keyed as the set that it comes from. */
+  #forgetOldest(ids: Iterable<number>): void {
+    const ofKeys = ids === this.#keyed;
+    for (const id of ids) {
+      if (this.#keyed.has(id) !== ofKeys) continue;
+      this.#free.push(this.#rows.get(id) ?? 0);
       this.#rows.delete(id);
-      this.#free.push(row);
+      this.#keyed.delete(id);
       return;
     }
   }
@@ -257,7 +270,7 @@ export class ProducerTable {
     const view = new DataView(state.buffer, state.byteOffset, state.byteLength);
     if (state.byteLength < stateHeadBytes || view.getUint16(0, true) !== stateVersion) return null;
     const count = view.getUint32(4, true);
-    if (count > producersPerPartitionMax) return null;
+    if (count > rowsMax) return null;
     const table = new ProducerTable();
     let at = stateHeadBytes;
     for (let i = 0; i < count; i += 1) {
@@ -291,7 +304,7 @@ export class ProducerTable {
   }
 
   #grow(): void {
-    this.#capacity = Math.min(this.#capacity * 2, producersPerPartitionMax);
+    this.#capacity = Math.min(this.#capacity * 2, rowsMax);
     const wide = this.#capacity * producerBatchesKept;
     this.#epochs = copied(this.#epochs, new Int32Array(this.#capacity));
     this.#lastSeen = copied(this.#lastSeen, new Float64Array(this.#capacity));

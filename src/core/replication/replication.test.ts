@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { AssertionError } from "../base/assert.ts";
-import { leaderEpoch, offset, slot, ticket } from "../base/ids.ts";
+import { keyedProducerIdMin, leaderEpoch, offset, slot, ticket } from "../base/ids.ts";
 import {
   batchBytesMax,
+  keyedProducersPerPartitionMax,
   producerBatchesKept,
   producersPerPartitionMax,
   refusedProducersMax,
@@ -153,6 +154,24 @@ describe("replication: idempotent producers", () => {
     expect(table.count).toBe(producersPerPartitionMax);
     expect(table.judge(5, 0, 77, 1).kind).toBe("append");
     expect(table.judge(6, 0, 77, 1).kind).toBe("out-of-order");
+  });
+
+  test("ids made of keys take rows of their own: neither kind pushes the other out", () => {
+    const table = new ProducerTable();
+    const keyed = (n: number): number => keyedProducerIdMin + n;
+    for (let id = 0; id < producersPerPartitionMax; id += 1) table.remember(id, 0, 0, 1, id, 0, id);
+    for (let n = 0; n <= keyedProducersPerPartitionMax; n += 1)
+      table.remember(keyed(n), 0, 7, 1, n, 0, n);
+    expect(table.count).toBe(producersPerPartitionMax + keyedProducersPerPartitionMax);
+    expect(table.judge(0, 0, 77, 1).kind).toBe("out-of-order");
+    expect(table.judge(keyed(0), 0, 77, 1).kind).toBe("append");
+    expect(table.judge(keyed(1), 0, 7, 1).kind).toBe("duplicate");
+    table.remember(producersPerPartitionMax, 0, 0, 1, 0, 0, 9);
+    expect(table.judge(keyed(1), 0, 7, 1).kind).toBe("duplicate");
+    expect(table.judge(0, 0, 77, 1).kind).toBe("append");
+    const again = ProducerTable.of(table.state(), 100_000);
+    expect(again?.count).toBe(table.count);
+    expect(again?.judge(keyed(1), 0, 7, 1).kind).toBe("duplicate");
   });
 
   test("producers that were idle too long are forgotten", () => {

@@ -5,7 +5,12 @@
 // one; a wait for records has one of its own, so that it can be given up alone.
 
 import { ErrorCode } from "../../core/base/error_code.ts";
-import { type PartitionIndex, partitionIndex, type TopicId } from "../../core/base/ids.ts";
+import {
+  type Offset,
+  type PartitionIndex,
+  partitionIndex,
+  type TopicId,
+} from "../../core/base/ids.ts";
 import {
   frameOverheadBytes,
   httpBodiesBytesMax,
@@ -64,7 +69,13 @@ export class Origin implements Door {
   }
 
   /** `facts` runs at once, immediately before the step that uses them. */
-  submit(name: ApiName, request: unknown, facts: () => Float64Array, pending: Pending): void {
+  submit(
+    name: ApiName,
+    request: unknown,
+    facts: () => Float64Array,
+    pending: Pending,
+    expectedEnd?: Offset,
+  ): void {
     if (this.#closed) return pending.reject(stopped());
     const { host } = this.#bridge;
     if (this.#bridge.inFlight >= httpRequestsMax) return pending.reject(busy());
@@ -87,6 +98,7 @@ export class Origin implements Door {
       peer: "http",
       request,
       facts: facts(),
+      ...(expectedEnd !== undefined && { expectedEnd }),
     });
     host.flush();
   }
@@ -195,10 +207,17 @@ export class Bridge implements Door {
 
   /**
    * One batch for one partition, like a Produce with that batch: it waits while the disk has no room
-   * for it. The bytes must stay as they are until the answer.
+   * for it. The bytes must stay as they are until the answer. `expectedEnd`: only if the partition
+   * ends there.
    */
-  produce(topicId: TopicId, index: PartitionIndex, batch: Uint8Array, acks: number) {
-    return new Promise<Produced>((resolve, reject) => {
+  produce(
+    topicId: TopicId,
+    index: PartitionIndex,
+    batch: Uint8Array,
+    acks: number,
+    expectedEnd?: Offset,
+  ): Promise<Produced> {
+    return new Promise((resolve, reject) => {
       const request: ProduceRequest = {
         transactionalId: null,
         acks,
@@ -211,10 +230,13 @@ export class Bridge implements Door {
         if (produced !== undefined) resolve(produced);
       };
       const run = (): void =>
-        this.#shared.submit("Produce", request, () => factsOf(this.host, request, batch), {
-          resolve: answered,
-          reject,
-        });
+        this.#shared.submit(
+          "Produce",
+          request,
+          () => factsOf(this.host, request, batch),
+          { resolve: answered, reject },
+          expectedEnd,
+        );
       const bytes = 2 * batch.byteLength + frameOverheadBytes;
       if (this.#parked.length === 0 && this.host.takes(bytes)) return run();
       if (this.#parkedBytes + bytes > httpWaitingBytesMax) return reject(busy());

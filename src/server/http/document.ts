@@ -61,7 +61,8 @@ function detailOf(route: Route): object {
     })),
   ];
   const known = Object.entries(answers).map(([status, answer]) => [status, responseOf(answer)]);
-  const no = new Set([...problemsOfAll, ...(route.problems ?? [])]);
+  const ofBody = body === undefined ? [] : [400];
+  const no = new Set([...ofBody, ...problemsOfAll, ...(route.problems ?? [])]);
   const problems = [...no]
     .filter((status) => answers[status] === undefined)
     .map((status) => [status, problemResponse]);

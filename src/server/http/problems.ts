@@ -16,7 +16,6 @@ export const problems = {
   "topic-exists": [409, "The topic exists already"],
   "offset-mismatch": [409, "The partition ends elsewhere"],
   "group-not-empty": [409, "The group has members"],
-  "idempotency-in-flight": [409, "The first request with this key is not answered yet"],
   "body-too-large": [413, "The body is too large"],
   "record-too-large": [413, "The record is too large"],
   "unsupported-media-type": [415, "The media type is not taken here"],

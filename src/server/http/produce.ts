@@ -7,6 +7,7 @@ import type { Topic } from "../../core/cluster/cluster.ts";
 
 import { mediaTypeOf, parseJson, tooDeep, withBody, wrongMediaType } from "./body.ts";
 import type { Bridge } from "./bridge.ts";
+import { conditionsOf, expectedHeader, keyHeader, refuseConditions } from "./conditions.ts";
 import { JsonScan, known } from "./json_text.ts";
 import { produceLines } from "./lines.ts";
 import { Problem } from "./problems.ts";
@@ -80,7 +81,15 @@ export function produceRoutes(bridge: Bridge): readonly Route[] {
         summary: "Produce",
         description:
           "Lines (application/x-ndjson) are answered one by one while the request is still open when the client accepts application/x-ndjson. A string is stored as its characters, any other JSON value byte for byte as it is written. Headers X-Record-Header-NAME become headers of a record that is sent as bytes.",
-        headers: { accept: Type.String({ examples: [linesMedia] }) },
+        headers: {
+          accept: Type.String({ examples: [linesMedia] }),
+          [keyHeader]: Type.String({
+            description: "The same request with the same key is stored once and answered again.",
+          }),
+          [expectedHeader]: Type.String({
+            description: "Stored only if the record gets this offset; else 409.",
+          }),
+        },
         body: {
           "application/json": Type.Union([recordSchema, manySchema]),
           [linesMedia]: Type.String(),
@@ -102,7 +111,7 @@ export function produceRoutes(bridge: Bridge): readonly Route[] {
             content: { "application/json": partlySchema },
           },
         },
-        problems: [404, 413, 415, 504, 507],
+        problems: [404, 409, 413, 415, 504, 507],
       },
       (exchange) => {
         const media = mediaTypeOf(exchange.request);
@@ -111,6 +120,8 @@ export function produceRoutes(bridge: Bridge): readonly Route[] {
         const acks = acksNumbers[exchange.query.acks ?? "all"];
         const producing = { bridge, topic, query: exchange.query, exchange, acks };
         if (media !== linesMedia) refuseUnused(producing, media);
+        if (media === linesMedia || media === batchMedia)
+          refuseConditions(exchange.request, `bodies of ${media}`);
         switch (media) {
           case "application/json":
             return produceJson(producing);
@@ -146,7 +157,7 @@ function produceJson(producing: Producing): Promise<Response> {
   const { bridge, topic, exchange, query, acks } = producing;
   return withBody(bridge, exchange.request, jsonBytesMax, (body) => {
     const records = readRecords(body, bridge.host.node.broker.wall);
-    const spread = new Spread(bridge, topic, acks);
+    const spread = new Spread(bridge, topic, acks, conditions(producing, body));
     const places = records.map((record) =>
       spread.place({ ...record, partition: record.partition ?? query.partition ?? null }),
     );
@@ -185,6 +196,16 @@ function readRecords(body: Uint8Array<ArrayBuffer>, wall: number): readonly Sent
   throw new Problem("validation", "records is empty. Send at least one.", { pointer: "/records" });
 }
 
+function conditions(
+  { exchange, query }: Producing,
+  body: Uint8Array,
+  more: readonly (string | Uint8Array)[] = [],
+) {
+  const { key = "", partition = "", timestamp = "" } = query;
+  const around = [mediaTypeOf(exchange.request), key, String(partition), timestamp];
+  return conditionsOf(exchange.request, () => [...around, body, ...more]);
+}
+
 /** The whole body is one value. */
 function produceValue(producing: Producing): Promise<Response> {
   const { bridge, topic, exchange, query, acks } = producing;
@@ -204,7 +225,8 @@ function produceValue(producing: Producing): Promise<Response> {
           : timeOf(query.timestamp, "the query"),
       partition: query.partition ?? null,
     };
-    const spread = new Spread(bridge, topic, acks);
+    const told = record.headers?.flatMap(({ key, value }) => [key, value ?? ""]) ?? [];
+    const spread = new Spread(bridge, topic, acks, conditions(producing, body, told));
     const outcomes = new Outcomes();
     const sent: Promise<void>[] = [];
     spread.add(record, spread.place(record), outcomes, sent);
@@ -240,7 +262,7 @@ function produceBatch(producing: Producing): Promise<Response> {
 }
 
 async function answer(
-  { query }: Producing,
+  { query, exchange }: Producing,
   outcomes: Outcomes,
   sent: readonly Promise<void>[],
 ): Promise<Response> {
@@ -252,7 +274,9 @@ async function answer(
   const offsets = outcomes.offsets.map((offset, i) => {
     const problem = problems.get(i);
     if (problem !== undefined) return { problem: problem.body() };
-    const timestamp = isoTime(outcomes.timestamps[i] ?? -1);
+    // Of a repeat the first time is not known here.
+    const isKeyed = exchange.request.headers.has(keyHeader);
+    const timestamp = isKeyed ? null : isoTime(outcomes.timestamps[i] ?? -1);
     return { partition: outcomes.partitions[i], offset, timestamp };
   });
   return json({ offsets }, problems.size > 0 ? 207 : 200);
