@@ -6,7 +6,7 @@ import tab from "@bomb.sh/tab/commander";
 import { type RootCommand, script } from "@bomb.sh/tab";
 import type { Command } from "commander";
 import { Client } from "../client/client.ts";
-import { bootstrapOf } from "./connect.ts";
+import { wayOf } from "./connect.ts";
 import { usageError } from "./failure.ts";
 import { readProfiles } from "./profiles.ts";
 
@@ -87,7 +87,7 @@ async function ask(
 ): Promise<readonly string[]> {
   if (source === undefined) return [];
   const client = new Client({
-    bootstrap: bootstrapOf({}),
+    ...wayOf({}),
     connectTimeoutMs: patienceMs,
     requestTimeoutMs: patienceMs,
     retryMs: 0,

@@ -4,7 +4,7 @@
 import { lookup } from "node:dns/promises";
 import { readFileSync, statfsSync } from "node:fs";
 import { Client, type ClusterMetadata } from "../client/client.ts";
-import { bootstrapOf, type Target, withClient } from "./connect.ts";
+import { type Target, type Way, wayOf, withClient } from "./connect.ts";
 import { CommandError, CommandExit } from "./failure.ts";
 import { bytes, milliseconds } from "./format.ts";
 import { failureOf } from "./outcome.ts";
@@ -128,8 +128,13 @@ async function resolves(address: string): Promise<Finding> {
   }
 }
 
-async function reaches(address: string, check: string, next: string): Promise<Finding> {
-  const client = new Client({ bootstrap: [address], connectTimeoutMs: 3000, retryMs: 0 });
+async function reaches(
+  { tls }: Way,
+  address: string,
+  check: string,
+  next: string,
+): Promise<Finding> {
+  const client = new Client({ bootstrap: [address], tls, connectTimeoutMs: 3000, retryMs: 0 });
   try {
     const startMs = performance.now();
     const { nodes } = await client.admin.cluster();
@@ -144,12 +149,14 @@ async function reaches(address: string, check: string, next: string): Promise<Fi
   }
 }
 
-async function cluster(target: Target): Promise<readonly Finding[]> {
+async function cluster(target: Target, way: Way): Promise<readonly Finding[]> {
   return withClient(target, async (client) => {
     const metadata = await client.admin.cluster();
     const next = "set server.advertised_addr of that node to what clients can reach";
     const advertised = await Promise.all(
-      metadata.nodes.map(({ id, address }) => reaches(address, `node ${id} as advertised`, next)),
+      metadata.nodes.map(({ id, address }) =>
+        reaches(way, address, `node ${id} as advertised`, next),
+      ),
     );
     const { leaderless, underReplicated } = ailing(metadata);
     const sick = leaderless.length + underReplicated.length;
@@ -171,16 +178,17 @@ export async function doctor(
   format: Format,
   { dataDir }: { readonly dataDir: string },
 ): Promise<void> {
-  const bootstrap = bootstrapOf(target);
+  const way = wayOf(target);
+  const { bootstrap } = way;
   const findings: Finding[] = [descriptors(), disk(dataDir)];
   findings.push(...(await Promise.all(bootstrap.map((address) => resolves(address)))));
   const next = "start a node: pyralog serve · or say where it is: -b HOST:PORT";
   const reached = await Promise.all(
-    bootstrap.map((address) => reaches(address, `node at ${address}`, next)),
+    bootstrap.map((address) => reaches(way, address, `node at ${address}`, next)),
   );
   findings.push(...reached);
   const answering = reached.some(({ status }) => status === "ok");
-  if (answering) findings.push(...(await cluster(target)));
+  if (answering) findings.push(...(await cluster(target, way)));
   const colours = { ok: "green", warn: "yellow", bad: "red" } as const;
   await show(format, findings, findings, [
     { head: "CHECK", value: ({ check }) => check },

@@ -3,7 +3,7 @@
 
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { nearest } from "../core/base/suggestion.ts";
 import { CommandError, CommandExit, usageError } from "./failure.ts";
 import { type Format, put, show, talk } from "./terminal.ts";
@@ -11,6 +11,9 @@ import { type Format, put, show, talk } from "./terminal.ts";
 export interface Profile {
   readonly name: string;
   readonly bootstrap: readonly string[];
+  readonly tls: boolean;
+  /** File with the certificates that are trusted; null = those of the system. */
+  readonly ca: string | null;
 }
 
 export interface Profiles {
@@ -43,9 +46,13 @@ export function readProfiles(): Profiles {
   if (!isTable(table)) throw wrong(path, "is no table");
   const { current, profile } = table;
   const all = Object.entries(isTable(profile) ? profile : {}).map(([name, value]) => {
-    const addresses: unknown = isTable(value) ? value["bootstrap"] : null;
-    if (!Array.isArray(addresses)) throw wrong(path, `profile.${name}.bootstrap is no list`);
-    return { name, bootstrap: addresses.map(String) };
+    if (!isTable(value)) throw wrong(path, `profile.${name} is no table`);
+    const { bootstrap, tls = false, ca = null } = value;
+    if (!Array.isArray(bootstrap)) throw wrong(path, `profile.${name}.bootstrap is no list`);
+    if (typeof tls !== "boolean")
+      throw wrong(path, `profile.${name}.tls is neither true nor false`);
+    if (ca !== null && typeof ca !== "string") throw wrong(path, `profile.${name}.ca is no path`);
+    return { name, bootstrap: bootstrap.map(String), tls, ca };
   });
   return { current: typeof current === "string" ? current : null, all };
 }
@@ -53,10 +60,12 @@ export function readProfiles(): Profiles {
 /** JSON's strings are TOML's basic strings for the text that names and addresses are made of. */
 function writeProfiles({ current, all }: Profiles): void {
   const path = profilesPath();
-  const parts = all.map(
-    ({ name, bootstrap }) =>
-      `[profile.${JSON.stringify(name)}]\nbootstrap = [${bootstrap.map((each) => JSON.stringify(each)).join(", ")}]\n`,
-  );
+  const parts = all.map(({ name, bootstrap, tls, ca }) => {
+    const addresses = bootstrap.map((each) => JSON.stringify(each)).join(", ");
+    const secure = tls ? "tls = true\n" : "";
+    const trusted = ca === null ? "" : `ca = ${JSON.stringify(ca)}\n`;
+    return `[profile.${JSON.stringify(name)}]\nbootstrap = [${addresses}]\n${secure}${trusted}`;
+  });
   const head = current === null ? "" : `current = ${JSON.stringify(current)}\n\n`;
   mkdirSync(dirname(path), { recursive: true });
   const fresh = `${path}.${process.pid}`;
@@ -84,15 +93,26 @@ export async function list(format: Format): Promise<void> {
     { head: "PROFILE", value: ({ name }) => name },
     { head: "CURRENT", value: (row) => (row.current ? "*" : "") },
     { head: "BOOTSTRAP", value: ({ bootstrap }) => bootstrap.join(",") },
+    { head: "TLS", value: ({ tls }) => String(tls), wide: true },
+    { head: "CA", value: ({ ca }) => ca ?? "", wide: true },
   ]);
 }
 
-export function create(name: string, bootstrap: readonly string[] | null): void {
-  if (bootstrap === null) throw usageError("a profile needs addresses", "say -b HOST:PORT");
+export interface NewProfile {
+  /** host:port,... */
+  readonly bootstrap?: string;
+  readonly tls?: boolean;
+  readonly tlsCa?: string;
+}
+
+export function create(name: string, { bootstrap, tls, tlsCa }: NewProfile): void {
+  if (bootstrap === undefined) throw usageError("a profile needs addresses", "say -b HOST:PORT");
   if (!/^[\w.-]+$/.test(name)) throw usageError(`"${name}" is no name: letters, digits, . _ -`);
   const { all } = readProfiles();
   const others = all.filter((each) => each.name !== name);
-  writeProfiles({ current: name, all: [...others, { name, bootstrap }] });
+  const ca = tlsCa === undefined ? null : resolve(tlsCa);
+  const made = { name, bootstrap: bootstrap.split(","), tls: tls === true || ca !== null, ca };
+  writeProfiles({ current: name, all: [...others, made] });
   talk(`profile "${name}" is written and current`);
 }
 

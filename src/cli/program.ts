@@ -49,6 +49,8 @@ export function programOf(ports: Ports): Command {
     .version(`pyralog ${ports.version}`, "-v, --version", "print the version")
     .option("-b, --bootstrap <addresses>", "nodes to begin with, host:port,... (PYRALOG_BOOTSTRAP)")
     .option("--profile <name>", "a cluster by its profile (PYRALOG_PROFILE)")
+    .option("--tls", "speak TLS, trusting the system's certificates")
+    .option("--tls-ca <file>", "speak TLS, trusting the certificates of the file")
     .option("-o, --output <format>", "table, wide, json or yaml")
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .helpOption("-h, --help", "print this text");
@@ -387,12 +389,11 @@ function profile(program: Command): void {
   list.action(async () => (await import("./profiles.ts")).list(format(list)));
   const create = parent
     .command("create")
-    .description("write a profile, with the addresses of -b, and use it")
+    .description("write a profile, with what -b, --tls and --tls-ca say, and use it")
     .argument("<name>");
-  create.action(async (name: string) => {
-    const addresses = globals(create).bootstrap?.split(",") ?? null;
-    (await import("./profiles.ts")).create(name, addresses);
-  });
+  create.action(async (name: string) =>
+    (await import("./profiles.ts")).create(name, globals(create)),
+  );
   parent
     .command("use")
     .description("make a profile the current one")

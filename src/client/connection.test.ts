@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { rejectionOf } from "../../test/harness/rejection.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { removeScratchDir, scratchDir } from "../../bench/child.ts";
+import { needTool, run } from "../../bench/tools.ts";
 import { apis } from "../wire/apis.ts";
 import { encodeResponseFrame } from "../wire/frame.ts";
 import { Writer } from "../wire/writer.ts";
@@ -17,13 +21,36 @@ afterEach(() => {
   for (const listener of listeners.splice(0)) listener.stop(true);
 });
 
+/** A certificate for localhost that signs itself, of this run alone. */
+function certificate(): { readonly key: string; readonly cert: string } {
+  const folder = scratchDir("client-tls");
+  const key = join(folder, "key.pem");
+  const cert = join(folder, "cert.pem");
+  const openssl = needTool("openssl", "openssl");
+  const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+  const kind = [
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-days",
+    "2",
+  ];
+  run([openssl, "req", "-x509", ...kind, "-keyout", key, "-out", cert, ...names], folder);
+  const made = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
+  removeScratchDir(folder);
+  return made;
+}
+
 type Answer = (correlationId: number, apiKey: number) => Uint8Array | null;
 
 /** A peer that answers each frame by `answer`; null = it stays silent. */
-function peer(answer: Answer): string {
+function peer(answer: Answer, tls: Bun.TLSOptions | null = null): string {
   const listener = Bun.listen({
     hostname: "127.0.0.1",
     port: 0,
+    ...(tls === null ? {} : { tls }),
     socket: {
       data(socket, chunk) {
         // The requests of these tests are small and come whole.
@@ -157,6 +184,25 @@ describe("client: a connection", () => {
     expect(connection.versionOf(apis.ListGroups)).toBe(2);
     expect(() => connection.versionOf(apis.Fetch)).toThrow("UNSUPPORTED_VERSION");
     connection.close();
+  });
+
+  test("client: TLS is spoken with a peer whose certificate is trusted, and with no other", async () => {
+    const own = certificate();
+    const answer: Answer = (id, key) => (key === 18 ? versions(id) : groups(id, "secret"));
+    const address = peer(answer, own);
+    const patient = { ...options, requestTimeoutMs: 10_000 };
+    const trusting = { ...patient, tls: { ca: own.cert } };
+    const connection = await Connection.open(address, trusting);
+    const found = await connection.request(apis.ListGroups, 5, listed);
+    expect(found.groups[0]?.groupId).toBe("secret");
+    connection.close();
+    for (const tls of [true, { ca: certificate().cert }]) {
+      const error = await rejectionOf(Connection.open(address, { ...patient, tls }));
+      expect(error).toBeInstanceOf(Unreachable);
+      expect(error.message).toMatch(/certificate|self.signed|verif/i);
+    }
+    const clear = peer(answer);
+    expect(await rejectionOf(Connection.open(clear, trusting))).toBeInstanceOf(Unreachable);
   });
 
   test("client: addresses have a host and a port", () => {

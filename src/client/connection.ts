@@ -52,6 +52,7 @@ export class Connection {
   /** In the order in which they were sent. */
   readonly #waiting: Waiting[] = [];
   readonly #turns: (() => void)[] = [];
+  readonly #forOutput: (() => void)[] = [];
   #socket: Bun.Socket | null = null;
   #versions: ReadonlyMap<number, readonly [min: number, max: number]> = new Map();
   #correlationId = 0;
@@ -120,14 +121,20 @@ export class Connection {
     return this.#ask(api, version, value, waitMs);
   }
 
-  /** Produce with acks=0, which has no answer. */
-  tell<Q extends Fields, R extends Fields>(
+  /** Produce with acks=0, which has no answer. Resolves when the system has taken the bytes. */
+  async tell<Q extends Fields, R extends Fields>(
     api: Api<Q, R>,
     version: number,
     value: Struct<Q>,
-  ): void {
+  ): Promise<void> {
     if (this.#lost !== null) throw this.#lost;
     this.#send(api, version, value);
+    while (this.#output.length > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#forOutput.push(resolve);
+      await promise;
+    }
+    if (this.#lost !== null) throw this.#lost;
   }
 
   #ask<Q extends Fields, R extends Fields>(
@@ -184,7 +191,10 @@ export class Connection {
     if (socket === null) return;
     for (;;) {
       const first = this.#output[0];
-      if (first === undefined) return;
+      if (first === undefined) {
+        for (const taken of this.#forOutput.splice(0)) taken();
+        return;
+      }
       const taken = Math.max(0, socket.write(first));
       if (taken < first.length) {
         this.#output[0] = first.subarray(taken);
@@ -311,6 +321,7 @@ export class Connection {
     this.#output.length = 0;
     for (const waiting of this.#waiting.splice(0)) waiting.fail(error);
     for (const turn of this.#turns.splice(0)) turn();
+    for (const taken of this.#forOutput.splice(0)) taken();
   }
 }
 

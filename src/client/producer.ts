@@ -423,7 +423,7 @@ export class Producer {
   ): Promise<(queue: PartitionQueue) => PartitionAnswer | null> {
     const version = connection.versionOf(apis.Produce, 12);
     if (silent) {
-      connection.tell(apis.Produce, version, request);
+      await connection.tell(apis.Produce, version, request);
       return () => null;
     }
     const answer = await connection.request(

@@ -204,7 +204,11 @@ test("cli: a profile names a cluster, -b and the environment win over it", async
   expect(wrong.err).toContain('Did you mean "here"?');
   expect((await mine(["profile", "delete", "gone"])).code).toBe(0);
   const left = JSON.parse((await mine(["profile", "list", "-o", "json"])).out);
-  expect(left).toEqual([{ name: "here", bootstrap: [server.address], current: true }]);
+  const here = { name: "here", bootstrap: [server.address], tls: false, ca: null };
+  expect(left).toEqual([{ ...here, current: true }]);
+  const secure = ["profile", "create", "secure", "-b", server.address, "--tls"];
+  expect((await mine(secure)).code).toBe(0);
+  expect((await mine(["health"])).code).toBe(5);
   await Bun.write(join(folder, "pyralog/profiles.toml"), "current = [");
   const broken = await mine(["health"]);
   expect(broken.code).toBe(2);

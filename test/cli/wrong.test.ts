@@ -129,6 +129,18 @@ const wrongs: readonly Wrong[] = [
     words: ["127.0.0.1:1: nobody listens there", "pyralog doctor"],
   },
   {
+    what: "TLS to a node without it",
+    args: () => ["topic", "list", "--tls", ...here()],
+    code: 5,
+    words: ["pyralog doctor"],
+  },
+  {
+    what: "a file of certificates that is not there",
+    args: () => ["topic", "list", "--tls-ca", file("none.pem"), ...here()],
+    code: 1,
+    words: ["no such file", "none.pem"],
+  },
+  {
     what: "an address that is none",
     args: () => ["topic", "list", "-b", "a b"],
     code: 2,

@@ -215,6 +215,18 @@ test("client: a refused record fails alone, those around it arrive", async () =>
   expect(all).toEqual(Array.from({ length: 20 }, (_, i) => `${i}`).filter((each) => each !== "7"));
 });
 
+test("client: without acknowledgements, or with the leader's alone, records arrive too", async () => {
+  await client.admin.createTopic({ name: "acks", partitions: 1 });
+  for (const acks of ["leader", "none"] as const) {
+    const producer = client.producer({ acks });
+    const sent = await producer.send({ topic: "acks", value: acks });
+    expect(sent.offset).toBe(acks === "none" ? -1 : 0);
+    await producer.close();
+  }
+  await until("both are there", async () => (await readAll("acks"))[0]?.length === 2);
+  expect(await readAll("acks")).toEqual([["leader", "none"]]);
+});
+
 test("client: begins at the end, at an offset, at a time and at the last n", async () => {
   await client.admin.createTopic({ name: "where", partitions: 1 });
   const producer = client.producer();
