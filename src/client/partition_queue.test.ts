@@ -4,6 +4,7 @@ import {
   type Batch,
   batchesInFlightMax,
   PartitionQueue,
+  recordBytes,
   sequenceAfter,
 } from "./partition_queue.ts";
 
@@ -16,7 +17,8 @@ function filled(count: number): PartitionQueue {
   for (let i = 0; i < count; i += 1) {
     for (const name of ["a", "b"]) {
       const value = new TextEncoder().encode(`${i}${name}`);
-      queue.add({ key: null, value, timestamp: 1 }, null, limits, i);
+      const record = { key: null, value, timestamp: 1 };
+      queue.add(record, recordBytes(record), null, limits, i);
     }
     queue.seal("none");
   }
@@ -74,7 +76,7 @@ describe("client: a partition's queue", () => {
     expect([take(queue), take(queue), take(queue)].map((each) => stamped(each)[1])).toEqual([
       0, 2, 4,
     ]);
-    queue.add({ key: null, value: null, timestamp: 1 }, null, limits, 0);
+    queue.add({ key: null, value: null, timestamp: 1 }, 24, null, limits, 0);
     queue.seal("none");
     expect(stamped(take(queue))[1]).toBe(6);
   });
@@ -103,6 +105,26 @@ describe("client: a partition's queue", () => {
       [9, 0],
       [9, 2],
     ]);
+  });
+
+  test("client: a batch that is too large comes again as two, with the same sequences", () => {
+    const queue = filled(2);
+    const [a, b] = [take(queue), take(queue)];
+    queue.split(a, "none");
+    expect(queue.take(100)).toBeNull();
+    queue.again(b, false, 0);
+    const out = [take(queue), take(queue), take(queue)];
+    expect(out.map((each) => [stamped(each)[1], each.records.length])).toEqual([
+      [0, 1],
+      [1, 1],
+      [2, 2],
+    ]);
+    expect(
+      out
+        .map(({ reserved }) => reserved)
+        .slice(0, 2)
+        .reduce((x, y) => x + y),
+    ).toBe(a.reserved);
   });
 
   test("client: sequences wrap at 2^31", () => {

@@ -95,11 +95,12 @@ export class PartitionQueue {
   /** True: the record did not fit into the open batch, which is closed now. */
   add(
     record: NewRecord,
+    /** `recordBytes` of it. */
+    size: number,
     acknowledge: Acknowledge | null,
     limits: { readonly batchBytes: number; readonly compression: Compression },
     nowMs: number,
   ): boolean {
-    const size = recordBytes(record);
     const full =
       this.#records.length > 0 && this.#openBytes + size > limits.batchBytes - batchOverheadBytes;
     if (full) this.seal(limits.compression);
@@ -113,26 +114,38 @@ export class PartitionQueue {
   /** Closes the open batch. */
   seal(compression: Compression): void {
     if (this.#records.length === 0) return;
-    const identified = this.#identity.producerId >= 0;
     const sequence = this.#nextSequence;
-    const bytes = buildBatch(this.#records, {
-      ...this.#identity,
-      baseSequence: identified ? sequence : -1,
-    });
-    this.#ready.push({
-      records: this.#records,
-      acknowledge: this.#acknowledge,
-      reserved: this.#openBytes,
-      since: this.#openSince,
-      bytes: compressBatch(bytes, compression),
-      sequence,
-      attempts: 0,
-      doubtful: false,
-    });
     this.#nextSequence = sequenceAfter(sequence, this.#records.length);
+    this.#ready.push(
+      this.#close(
+        this.#records,
+        this.#acknowledge,
+        { reserved: this.#openBytes, since: this.#openSince, sequence },
+        compression,
+      ),
+    );
     this.#records = [];
     this.#acknowledge = [];
     this.#openBytes = 0;
+  }
+
+  #close(
+    records: readonly NewRecord[],
+    acknowledge: readonly (Acknowledge | null)[],
+    about: Pick<Batch, "reserved" | "since" | "sequence">,
+    compression: Compression,
+  ): Batch {
+    const { sequence } = about;
+    const baseSequence = this.#identity.producerId >= 0 ? sequence : -1;
+    const bytes = buildBatch(records, { ...this.#identity, baseSequence });
+    return {
+      ...about,
+      records,
+      acknowledge,
+      bytes: compressBatch(bytes, compression),
+      attempts: 0,
+      doubtful: false,
+    };
   }
 
   /** The next batch to send, now under way; null when there is none or the turn is another's. */
@@ -166,6 +179,26 @@ export class PartitionQueue {
     batch.doubtful = doubtful;
     this.notBefore = Math.max(this.notBefore, notBefore);
     this.#back(batch);
+    this.#leave(batch);
+  }
+
+  /**
+   * Refused for its size, and not appended: shall be sent again as two, whose records have the
+   * sequences that they had.
+   */
+  split(batch: Batch, compression: Compression): void {
+    this.#draining = true;
+    const { records, acknowledge, sequence, since } = batch;
+    const middle = Math.ceil(records.length / 2);
+    assert(middle < records.length, "a batch that is split has two records");
+    const parts = [[0, middle] as const, [middle, records.length] as const];
+    for (const [from, to] of parts) {
+      const first = sequenceAfter(sequence, from);
+      const [some, tell] = [records.slice(from, to), acknowledge.slice(from, to)];
+      const reserved = some.reduce((sum, record) => sum + recordBytes(record), 0);
+      const about = { reserved, since, sequence: first };
+      this.#back(this.#close(some, tell, about, compression));
+    }
     this.#leave(batch);
   }
 

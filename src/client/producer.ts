@@ -67,6 +67,8 @@ type PartitionAnswer = ResponseOf<typeof apis.Produce>["topics"][number]["partit
 
 interface Waiting {
   readonly record: NewRecord;
+  /** Taken from the producer's room. */
+  readonly bytes: number;
   readonly partition: number | null;
   readonly acknowledge: OnDelivery | null;
 }
@@ -150,11 +152,13 @@ export class Producer {
   enqueue(record: OutgoingRecord, onDelivery: OnDelivery | null = null): void {
     if (this.#closed) throw new WrongUse("the producer is closed");
     const made = newRecord(record);
-    this.#reserved += recordBytes(made);
+    const bytes = recordBytes(made);
+    this.#reserved += bytes;
     this.#unacknowledged += 1;
     const now = performance.now();
     const topic = this.#topic(record.topic, now);
-    const waiting = { record: made, partition: record.partition ?? null, acknowledge: onDelivery };
+    const partition = record.partition ?? null;
+    const waiting = { record: made, bytes, partition, acknowledge: onDelivery };
     if (topic.metadata === null) topic.waiting.push(waiting);
     else this.#place(record.topic, topic, topic.metadata, waiting, now);
   }
@@ -241,20 +245,20 @@ export class Producer {
   #failTopic(name: string, topic: Topic, error: unknown): void {
     const reason = error instanceof Error ? error : new Error(String(error));
     if (topic.metadata === null) this.#topics.delete(name);
-    for (const { record, acknowledge } of topic.waiting.splice(0)) {
-      this.#acknowledged(recordBytes(record));
+    for (const { bytes, acknowledge } of topic.waiting.splice(0)) {
+      this.#acknowledged(bytes);
       acknowledge?.(reason, null);
     }
   }
 
   #place(name: string, topic: Topic, metadata: TopicMetadata, waiting: Waiting, now: number): void {
-    const { record, acknowledge } = waiting;
+    const { record, bytes, acknowledge } = waiting;
     const count = metadata.partitions.length;
     const keyed = record.key === null ? topic.sticky.pick(topic.usable) : null;
     const partition =
       waiting.partition ?? keyed ?? partitionOfKey(record.key ?? new Uint8Array(0), count);
     if (partition < 0 || partition >= count || !Number.isInteger(partition)) {
-      this.#acknowledged(recordBytes(record));
+      this.#acknowledged(bytes);
       const words = `topic ${name} has partitions 0 to ${count - 1}, not ${partition}`;
       acknowledge?.(new WrongUse(words), null);
       return;
@@ -272,7 +276,7 @@ export class Producer {
               error,
               error === null ? { topic: name, partition, offset, timestamp } : null,
             );
-    if (queue.add(record, tell, this.#options, now)) {
+    if (queue.add(record, bytes, tell, this.#options, now)) {
       if (record.key === null) topic.sticky.turn(partition, topic.usable);
       this.#pump();
     } else {
@@ -457,6 +461,8 @@ export class Producer {
       if (isStale(code)) this.#reload(queue.topic);
       const appended = ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND;
       queue.again(batch, code === ErrorCode.REQUEST_TIMED_OUT || code === appended, notBefore);
+    } else if (code === ErrorCode.MESSAGE_TOO_LARGE && batch.records.length > 1) {
+      queue.split(batch, this.#options.compression);
     } else {
       queue.refused(batch);
       const first = recordErrors[0];

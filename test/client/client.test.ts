@@ -215,6 +215,25 @@ test("client: a refused record fails alone, those around it arrive", async () =>
   expect(all).toEqual(Array.from({ length: 20 }, (_, i) => `${i}`).filter((each) => each !== "7"));
 });
 
+test("client: batches that are too large for a topic are split until only records are", async () => {
+  const configs = { "max.message.bytes": "1000" };
+  await client.admin.createTopic({ name: "split", partitions: 1, configs });
+  const producer = client.producer();
+  const values = Array.from({ length: 300 }, (_, i) => `${i} ${"x".repeat(i % 60)}`);
+  values[150] = "y".repeat(1500);
+  const outcomes = await Promise.all(
+    values.map((value) =>
+      producer.send({ topic: "split", value }).then(
+        () => "ok",
+        (error: unknown) => (error instanceof KafkaError ? error.codeName : String(error)),
+      ),
+    ),
+  );
+  expect(outcomes[150]).toBe("MESSAGE_TOO_LARGE");
+  expect(outcomes.filter((each) => each === "ok")).toHaveLength(299);
+  expect(await readAll("split")).toEqual([values.filter((_, i) => i !== 150)]);
+});
+
 test("client: without acknowledgements, or with the leader's alone, records arrive too", async () => {
   await client.admin.createTopic({ name: "acks", partitions: 1 });
   for (const acks of ["leader", "none"] as const) {
