@@ -2,7 +2,7 @@
 // acknowledged, and how long each waited for it.
 
 import { type Client, KafkaError } from "../client/client.ts";
-import { type Target, withClient } from "./connect.ts";
+import { deliveryMs, type Target, withClient } from "./connect.ts";
 import { usageError } from "./failure.ts";
 import { bytes, count, milliseconds, parseCount, parseDuration, parseSize } from "./format.ts";
 import { Latencies } from "./histogram.ts";
@@ -86,6 +86,7 @@ async function run(client: Client, load: Load, options: BenchOptions): Promise<O
     acks: acksOf(options.acks),
     compression: compressionOf(options.compression),
     lingerMs: 1,
+    deliveryMs,
   });
   const value = filler(load.size);
   const latencies = new Latencies();

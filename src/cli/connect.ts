@@ -19,6 +19,8 @@ const defaultAddress = "127.0.0.1:9092";
 /** A person waits: a node that is not there is told soon. */
 const connectTimeoutMs = 3000;
 const retryMs = 3000;
+/** And a record that cannot be delivered sooner than a program would give it up. */
+export const deliveryMs = 20_000;
 
 /** What a client has to know to find the cluster. */
 export interface Way {

@@ -1,7 +1,7 @@
 // `pyralog produce TOPIC [VALUE...]`: each argument is a record, or else each line of standard input.
 
 import { type Compression, compressions, type Delivered } from "../client/client.ts";
-import { type Target, withClient } from "./connect.ts";
+import { deliveryMs, type Target, withClient } from "./connect.ts";
 import { CommandError, CommandExit, usageError } from "./failure.ts";
 import { bytes, count, milliseconds, parseCount, parsePair } from "./format.ts";
 import { linesOf } from "./lines.ts";
@@ -65,7 +65,7 @@ export async function produce(
   await withClient(target, async (client) => {
     const { partitions } = await client.admin.topic(topic);
     if (partition !== null) needPartition(topic, partitions.length, partition);
-    const producer = client.producer({ acks, compression });
+    const producer = client.producer({ acks, compression, deliveryMs });
     const tally = new Tally(format, options.quiet ?? false);
     const failures: Error[] = [];
     let read = 0;

@@ -3,7 +3,7 @@
 
 import { createReadStream, createWriteStream, statSync } from "node:fs";
 import { finished } from "node:stream/promises";
-import { type Target, withClient } from "./connect.ts";
+import { deliveryMs, type Target, withClient } from "./connect.ts";
 import { startOf } from "./consume.ts";
 import { CommandError, CommandExit } from "./failure.ts";
 import { bytes, count, parseCount } from "./format.ts";
@@ -119,7 +119,7 @@ export async function importTopic(
   const source = sourceOf(file);
   await withClient(target, async (client) => {
     const { partitions } = await client.admin.topic(topic);
-    const producer = client.producer({ compression });
+    const producer = client.producer({ compression, deliveryMs });
     const bar = progress(source.bytes);
     const startedMs = performance.now();
     let readBytes = 0;

@@ -20,7 +20,6 @@ export type {
   Setting,
 } from "./admin.ts";
 export { type Compression, compressions, DamagedBatch } from "./compression.ts";
-export { requestsInFlightMax } from "./connection.ts";
 export type {
   Assignment,
   ConsumedBatch,

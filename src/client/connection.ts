@@ -29,7 +29,7 @@ export interface ConnectionOptions {
 }
 
 /** Requests that one connection has under way at most; more wait for an answer. */
-export const requestsInFlightMax = 64;
+const requestsInFlightMax = 64;
 /** Deadlines are looked at this often. */
 const sweepMs = 250;
 const softwareName = "pyralog-bun";

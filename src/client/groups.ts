@@ -27,9 +27,8 @@ export interface GroupMember {
 }
 
 export interface GroupDescription extends GroupSummary {
-  /** The assignor in use. */
+  /** The assignor in use; empty unless the group is stable. */
   readonly assignor: string;
-  /** Node that coordinates it is asked; members as it knows them. */
   readonly members: readonly GroupMember[];
 }
 
