@@ -81,7 +81,7 @@ export const bugs: readonly RaftBug[] = [
     file: "replication.ts",
     right: "progress.accepted(reply.index);",
     wrong: "progress.accepted(progress.next - 1);",
-    found: /durable on/,
+    found: /durable on|liveness/,
     seeds: 20,
   },
   {
@@ -272,8 +272,8 @@ export const bugs: readonly RaftBug[] = [
   {
     name: "damage_acknowledged",
     file: "replication.ts",
-    right: "const matches = take(raft, prevIndex, entries);",
-    wrong: "const matches = Math.max(take(raft, prevIndex, entries), entries.at(-1)?.index ?? 0);",
+    right: "if (log.termAt(prevIndex) !== message.prevTerm || prevIndex > log.whole)",
+    wrong: "if (log.termAt(prevIndex) !== message.prevTerm)",
     found: /./,
     seeds: 100,
     knobs: { members: 3, damage: 40, crashes: 8, safetyMs: 2000 },
@@ -318,18 +318,34 @@ export function copySources(folder: string): void {
 
 /** What the simulator says of the bug, with the seed that finds it; null: it was not found. */
 export async function hunt(bug: RaftBug, folder: string, seeds: number): Promise<string | null> {
+  const knobs = JSON.stringify(bug.knobs ?? {});
+  return huntBy(bug, folder, ["run.ts", "--seeds", String(seeds), "--knobs", knobs]);
+}
+
+/** The same with the explorer: which runs, and how many states at most. */
+export async function huntByExplorer(
+  bug: RaftBug,
+  folder: string,
+  bounds: readonly string[],
+): Promise<string | null> {
+  return huntBy(bug, folder, ["explore.ts", ...bounds]);
+}
+
+async function huntBy(
+  bug: RaftBug,
+  folder: string,
+  [script = "", ...rest]: readonly string[],
+): Promise<string | null> {
   const path = join("src/core/raft", bug.file);
   const source = readFileSync(join(root, path), "utf8");
   if (!source.includes(bug.right)) throw new Error(`${bug.name}: ${path} has no such line`);
   writeFileSync(join(folder, path), source.replace(bug.right, bug.wrong));
   try {
-    const knobs = JSON.stringify(bug.knobs ?? {});
-    const script = ["test/sim/raft/run.ts", "--seeds", String(seeds), "--knobs", knobs];
-    const command = [process.execPath, ...script];
+    const command = [process.execPath, `test/sim/raft/${script}`, ...rest];
     const run = Bun.spawn(command, { cwd: folder, stdout: "ignore", stderr: "pipe" });
     const said = await new Response(run.stderr).text();
     if ((await run.exited) === 0) return null;
-    return /error: (seed .*)/.exec(said)?.[1] ?? said;
+    return /error: (.*)/.exec(said)?.[1] ?? said;
   } finally {
     writeFileSync(join(folder, path), source);
   }
