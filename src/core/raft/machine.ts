@@ -143,7 +143,8 @@ export class Machine {
 
   /** This member decides alone. */
   get alone(): boolean {
-    return votersOf(this.log.configuration).every((voter) => voter === this.self);
+    const voters = votersOf(this.log.configuration);
+    return voters.length === 1 && voters[0] === this.self;
   }
 
   get out(): RaftEffects {

@@ -65,6 +65,14 @@ describe("raft: elections", () => {
     expect(member.said("vote-reply").map(({ granted }) => granted)).toEqual([true, false, true]);
   });
 
+  test("raft: what is meant for another disk of the same address is passed over", () => {
+    const member = new OneMember(three);
+    const ask = { pre: false, transfer: false, campaign: 1, lastIndex: 0, lastTerm: 0 } as const;
+    const message = { kind: "vote-request", from: b, to: d, term: 1, ...ask } as const;
+    member.step({ kind: "message", message });
+    expect([member.raft.term, member.sent]).toEqual([0, []]);
+  });
+
   test("raft: a vote survives a restart, and leaves only when it is durable (5.1)", () => {
     const member = new OneMember(three);
     member.prompt = false;
@@ -164,6 +172,14 @@ describe("raft: a member alone", () => {
     expect(member.outcomes.get(request)).toEqual({ kind: "committed", index: 2 });
     expect(member.reads.get(member.read())).toBe(2);
   });
+});
+
+test("raft: who joins and knows no configuration asks for no votes, and takes the log", () => {
+  const member = new OneMember(founded([]));
+  for (let i = 0; i < 5; i += 1) member.pass(2 * timeoutMs);
+  expect([member.raft.role, member.raft.term, member.sent]).toEqual(["follower", 0, []]);
+  member.append(b, 4, [0, 0], [command(1, 4)], 1);
+  expect(member.applied.map(({ index }) => index)).toEqual([1]);
 });
 
 describe("raft: replication", () => {

@@ -8,6 +8,7 @@ import { Random } from "../../../src/core/base/random.ts";
 import {
   type Entry,
   type Message,
+  type Raft,
   raftLimits,
   type RaftLimits,
   unknownTerm,
@@ -108,6 +109,13 @@ export function knobsOf(random: Random): Knobs {
 
 function isWhole(entry: Entry): boolean {
   return entry.kind !== "damaged";
+}
+
+/** Now, or before the change that is on its way: then nobody has another copy. */
+function decidesAlone({ configuration, commit, machine }: Raft): boolean {
+  const { voters, outgoing } = configuration;
+  const before = machine.log.configurationAt(commit).voters;
+  return voters.length < 2 || outgoing.length === 1 || before.length < 2;
 }
 
 function isHead(entry: Entry): boolean {
@@ -360,7 +368,7 @@ export class World implements Surroundings {
       this.#crashes += 1;
       const power = this.#faults.below(3) > 0;
       this.note(`${member.id} ${power ? "loses power" : "is killed"}`);
-      const alone = member.raft.configuration.voters.length < 2;
+      const alone = decidesAlone(member.raft);
       member.stop(power);
       if (!alone) this.#harm(member);
       const restart = (): void => {
