@@ -469,9 +469,19 @@ export class World implements Surroundings {
     this.#commitAtRest = this.truth.committedIndex;
     while (this.#now < until) {
       this.#pass();
-      if (this.#now % 100 === 0 && this.#agree(this.#now - until + livenessMsMax)) return;
+      if (this.#now % 100 === 0 && this.#agree(this.#now - until + livenessMsMax))
+        return this.#stay();
     }
     throw new Violation(`liveness: ${this.#unrest()}`);
+  }
+
+  /** Without faults nobody replaces a leader. */
+  #stay(): void {
+    const { lastLed } = this.truth;
+    for (let ms = 0; ms < 2 * electionTimeoutMs; ms += 1) this.#pass();
+    const highest = Math.max(...[...this.members.values()].map(({ raft }) => raft?.term ?? 0));
+    if (highest !== lastLed)
+      throw new Violation(`term ${highest} comes after ${lastLed} without a fault`);
   }
 
   /** Everybody in the configuration is whole and has applied what came after the faults. */
