@@ -13,7 +13,7 @@
 import type { Message } from "../../../src/core/raft/raft.ts";
 import { Violation } from "../truth.ts";
 import { firstText, ids, type NodeInput, type NodeView, stepOf, viewOf } from "./explored_node.ts";
-import { StateSet } from "./state_set.ts";
+import { StateQueue, StateSet } from "./state_set.ts";
 
 export interface Bounds {
   readonly timeouts: number;
@@ -89,7 +89,7 @@ export class Explorer {
   readonly #outcomes = new Map<number, Outcome>();
   readonly #matching = new Set<number>();
   #set: StateSet;
-  #next: number[][] = [];
+  #next = new StateQueue();
   #transitions = 0;
   #leaders = 0;
   #committed = 0;
@@ -104,20 +104,20 @@ export class Explorer {
     const nodes = ids.map((id) => this.#node(firstText(id)));
     const none = this.#history({ led: [], committed: [] });
     const first = [...nodes, none, timeouts, proposals, crashes, repeats];
-    let level: number[][] = [[this.#set.add(first, 0, 0), ...first]];
+    let level = new StateQueue();
+    level.push(this.#set.add(first, 0, 0), first);
     let depth = 0;
-    for (; level.length > 0 && this.#set.size < states; depth += 1) {
-      for (const [number = 0, ...state] of level) {
-        this.#expand(number, state);
-        if (this.#set.size >= states) break;
-      }
+    for (; level.count > 0 && this.#set.size < states; depth += 1) {
+      level.forEach((number, state) => {
+        if (this.#set.size < states) this.#expand(number, state);
+      });
       level = this.#next;
-      this.#next = [];
+      this.#next = new StateQueue();
     }
     return {
       ...{ states: this.#set.size, transitions: this.#transitions, depth },
       ...{ nodes: this.#nodes.texts.length, steps: this.#outcomes.size },
-      ...{ finished: level.length === 0, leaders: this.#leaders, committed: this.#committed },
+      ...{ finished: level.count === 0, leaders: this.#leaders, committed: this.#committed },
     };
   }
 
@@ -176,8 +176,7 @@ export class Explorer {
       const number = this.#set.add(next, from, action);
       if (number === 0) return;
       this.#judge(next, node);
-      next.unshift(number);
-      this.#next.push(next);
+      this.#next.push(number, next);
     } catch (error) {
       const words = error instanceof Error ? error.message : String(error);
       const path = [...this.#set.path(from), action].map((each) => this.#words(each));

@@ -1,5 +1,5 @@
-// A set of states that remembers 62 bits of hash of each, and how each was reached, in flat arrays:
-// tens of millions fit in memory.
+// States in flat arrays, so that tens of millions fit in memory and none is an object: the set of the
+// known ones (62 bits of hash of each, and how it was reached), and queues of those to go on from.
 
 export class StateSet {
   #low: Uint32Array;
@@ -46,10 +46,6 @@ export class StateSet {
     return slot + 1;
   }
 
-  get full(): boolean {
-    return this.size * 4 > (this.#mask + 1) * 3;
-  }
-
   /** The actions that lead to a state, first one first. */
   path(state: number): readonly number[] {
     const actions: number[] = [];
@@ -58,5 +54,34 @@ export class StateSet {
       if (action !== 0) actions.unshift(action);
     }
     return actions;
+  }
+}
+
+export class StateQueue {
+  /** Number, count of words, words; one state behind the other. */
+  #words = new Uint32Array(1024);
+  #used = 0;
+  count = 0;
+
+  push(number: number, state: readonly number[]): void {
+    const end = this.#used + 2 + state.length;
+    if (end > this.#words.length) {
+      const larger = new Uint32Array(2 * end);
+      larger.set(this.#words);
+      this.#words = larger;
+    }
+    this.#words[this.#used] = number;
+    this.#words[this.#used + 1] = state.length;
+    this.#words.set(state, this.#used + 2);
+    this.#used = end;
+    this.count += 1;
+  }
+
+  forEach(visit: (number: number, state: readonly number[]) => void): void {
+    for (let at = 0; at < this.#used; ) {
+      const length = this.#words[at + 1] ?? 0;
+      visit(this.#words[at] ?? 0, Array.from(this.#words.subarray(at + 2, at + 2 + length)));
+      at += 2 + length;
+    }
   }
 }
