@@ -114,7 +114,7 @@ export const bugs: readonly RaftBug[] = [
     file: "election.ts",
     right: "return campaign(raft, true, false);",
     wrong: "return campaign(raft, false, false);",
-    found: /terms rise/,
+    found: /terms rise|without a fault/,
     seeds: 100,
   },
   {
