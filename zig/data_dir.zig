@@ -421,7 +421,7 @@ pub fn DataDirType(comptime IO: type) type {
         ) Failure!void {
             while (true) {
                 return dir.try_store(store, which, name, options, before, kind) catch |failure| {
-                    if (failure == error.NoSpace and dir.reserve.release()) continue;
+                    if (failure == error.NoSpace and try dir.reserve.release()) continue;
                     return failure;
                 };
             }

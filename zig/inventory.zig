@@ -204,17 +204,17 @@ pub fn InventoryType(comptime Store: type) type {
             for (table.segments[0..table.slots], 0..) |*segment, slot| {
                 if (segment.state != .headless) continue;
                 // Made by a start or a roll that ended before the header was there.
-                segment.state = if (is_blank(store, @intCast(slot))) .free else .foreign;
+                segment.state = if (try is_blank(store, @intCast(slot))) .free else .foreign;
             }
         }
 
-        fn is_blank(store: *Store, slot: u32) bool {
+        fn is_blank(store: *Store, slot: u32) OpenError!bool {
             var buffer: Store.PathBuffer = undefined;
             const path = store.path_of(&buffer, "{d:0>10}.seg", .{slot});
-            const file = store.io.open(path, .read) catch return false;
+            const file = try store.io.open(path, .read);
             defer store.io.close(file);
 
-            return (Slots.read_header(store, file) catch return false) == .empty;
+            return try Slots.read_header(store, file) == .empty;
         }
 
         fn first_generation(store: *Store, slot: u32) OpenError!?u32 {

@@ -26,16 +26,19 @@ pub fn ReserveType(comptime IO: type) type {
             reserve.path_buffer[name.len] = 0;
         }
 
-        /// True: there is room now that was not there before.
-        pub fn release(reserve: *Reserve) bool {
+        /// True: there is room now that was not there before. An error is none of room: whether
+        /// the file is there is not known then.
+        pub fn release(reserve: *Reserve) io_layer.Error!bool {
             reserve.lock.lock();
             defer reserve.lock.unlock();
 
             reserve.there = false;
-            reserve.io.unlink(reserve.path()) catch return false;
+            reserve.io.unlink(reserve.path()) catch |failure| {
+                return if (failure == error.NotFound) false else failure;
+            };
             // File systems give the blocks back when the name is gone for good.
             var buffer: [limits.path_bytes_max]u8 = undefined;
-            reserve.io.sync_dir(reserve.parent(&buffer)) catch return false;
+            try reserve.io.sync_dir(reserve.parent(&buffer));
             return true;
         }
 

@@ -87,14 +87,17 @@ pub fn SettlerType(comptime Store: type) type {
                 settler.retry_ns = 0;
             }
             return work(store) catch |failure| {
-                if (failure == error.NoSpace) {
-                    if (store.reserve_file.release()) return true;
-                    // A segment that gets no directory delays the next one.
-                    _ = refuse(store);
-                }
+                if (failure == error.NoSpace and make_room(store)) return true;
                 settler.retry_ns = store.io.now_ns() + retry_after_ns;
                 return false;
             };
+        }
+
+        fn make_room(store: *Store) bool {
+            // The disk is full all the same when its reserve cannot be removed.
+            if (store.reserve_file.release() catch false) return true;
+            // A segment that gets no directory delays the next one.
+            return refuse(store);
         }
 
         fn tell_failure(store: *Store) bool {
@@ -206,7 +209,7 @@ pub fn SettlerType(comptime Store: type) type {
                 if (failure != error.NoSpace) return failure;
                 // The log of the partitions leaves the reserve to what frees the disk.
                 if (store.options.which == .log) return refuse(store);
-                return store.reserve_file.release() or refuse(store);
+                return try store.reserve_file.release() or refuse(store);
             };
             store.lock.lock();
             defer store.notify();

@@ -88,13 +88,9 @@ pub fn SnapshotsType(comptime Store: type) type {
             defer memory.release(u8, bytes);
 
             var answer: Status = .ok;
-            while (true) {
-                replace(store, snapshots.index, bytes) catch |failure| {
-                    if (failure == error.NoSpace and store.reserve_file.release()) continue;
-                    answer = status_of_io(failure);
-                };
-                break;
-            }
+            write_pending(store, bytes) catch |failure| {
+                answer = status_of_io(failure);
+            };
             if (answer == .ok) remove_old(store);
             store.lock.lock();
             defer store.notify();
@@ -115,6 +111,15 @@ pub fn SnapshotsType(comptime Store: type) type {
                 .batches = 0,
             });
             return true;
+        }
+
+        fn write_pending(store: *Store, bytes: []const u8) io_layer.Error!void {
+            while (true) {
+                return replace(store, store.snapshots.index, bytes) catch |failure| {
+                    if (failure == error.NoSpace and try store.reserve_file.release()) continue;
+                    return failure;
+                };
+            }
         }
 
         fn replace(store: *Store, index: u64, bytes: []const u8) io_layer.Error!void {

@@ -39,6 +39,11 @@ const Node = struct {
     next: [8]i64 = @splat(0),
 
     fn init(node: *Node, capacity: u64) !void {
+        try node.place(capacity);
+        try testing.expectEqual(.ok, node.open());
+    }
+
+    fn place(node: *Node, capacity: u64) !void {
         node.* = .{
             .disk = .init(testing.allocator, .{ .seed = 7, .capacity = capacity }),
             .dir = &(try memory.reserve(DataDir, 1))[0],
@@ -46,8 +51,11 @@ const Node = struct {
         node.dir.io = .{ .disk = &node.disk };
         node.dir.threads = false;
         node.dir.wall_ms = &node.wall;
+    }
+
+    fn open(node: *Node) Status {
         var opened: abi.Opened = .{};
-        try testing.expectEqual(.ok, node.dir.open("/data", &options, &opened));
+        return node.dir.open("/data", &options, &opened);
     }
 
     fn deinit(node: *Node) void {
@@ -61,8 +69,7 @@ const Node = struct {
         node.dir.log.deinit();
         node.dir.meta.deinit();
         node.disk.process_kill();
-        var opened: abi.Opened = .{};
-        try testing.expectEqual(.ok, node.dir.open("/data", &options, &opened));
+        try testing.expectEqual(.ok, node.open());
     }
 
     /// Somebody else takes all the room that is left.
@@ -351,7 +358,7 @@ test "space: a start on a full disk without a reserve waits for room from elsewh
 
     const id = try node.stream(0);
     try node.append_all(id, 100, 1500, 1);
-    try testing.expect(node.dir.reserve.release());
+    try testing.expect(try node.dir.reserve.release());
     try node.fill_disk();
     for (0..3) |_| {
         try node.restart();
@@ -363,6 +370,38 @@ test "space: a start on a full disk without a reserve waits for room from elsewh
     try testing.expectEqual(0, (try node.poll(&.{})).disk_state);
     try node.append_all(id, 100, 1500, 1);
     try testing.expect(node.disk.names.find("/data/reserve") != null);
+}
+
+test "space: a reserve that cannot be removed is no reserve that is not there" {
+    var node: Node = undefined;
+    try node.init(1 << 30);
+    defer node.deinit();
+
+    const reserve = &node.dir.reserve;
+    for ([_]faulty.Site{ .unlink, .sync_dir }) |site| {
+        try testing.expect(node.disk.names.find("/data/reserve") != null);
+        node.disk.plan(.{ .site = site, .fault = .io });
+        try testing.expectError(error.Io, reserve.release());
+        try testing.expectEqual(0, node.disk.plans_count);
+        // Looked at again a second later, and made again if it is gone.
+        node.disk.clock_ns += 2 * std.time.ns_per_s;
+        try testing.expect(try reserve.restore());
+    }
+    try testing.expect(try reserve.release());
+    try testing.expect(!try reserve.release());
+}
+
+test "space: a start that may not remove the reserve fails for that, and not for room" {
+    var node: Node = undefined;
+    try node.place(1 << 30);
+    defer node.deinit();
+
+    // The log has its segment and the reserve is made: the metadata has no room.
+    node.disk.plan(.{ .site = .allocate, .fault = .no_space, .nth = 1, .suffix = ".seg" });
+    node.disk.plan(.{ .site = .unlink, .fault = .io, .suffix = "reserve" });
+    try testing.expectEqual(.io, node.open());
+    try testing.expectEqual(0, node.disk.plans_count);
+    try testing.expectEqual(.ok, node.open());
 }
 
 test "space: the streams of a store are listed page by page" {
