@@ -155,7 +155,7 @@ pub fn AppendType(comptime Store: type) type {
             const claim = claim_frame(store, bytes, .state) catch |refusal|
                 return status_of(refusal);
             const id = store.streams.create(topic_id, partition).?;
-            store.survey.accounts[id].counted = 0;
+            store.survey.meet_new(id);
             stdx.copy(claim.bytes[frame.header_bytes..], std.mem.asBytes(&name));
             var appended: abi.Appended = undefined;
             state_frame(store, claim, .{

@@ -159,7 +159,7 @@ pub fn ReplayType(comptime Store: type) type {
             const store = replay.store;
             if (store.streams.get(id) != null) return;
             if (store.streams.place(id, &name.topic_id, name.partition)) {
-                store.survey.accounts[id].counted = 0;
+                store.survey.meet_new(id);
             }
         }
 

@@ -23,6 +23,16 @@ const Account = extern struct {
     /// Bytes above the limit that have not been met yet.
     excess: i64,
     removed: u64,
+
+    /// Takes no part in the pass.
+    const absent: Account = .{
+        .log_start = 0,
+        .counted = 0,
+        .due = -1,
+        .stop = -1,
+        .excess = 0,
+        .removed = 0,
+    };
 };
 
 pub fn SurveyType(comptime Store: type) type {
@@ -42,6 +52,11 @@ pub fn SurveyType(comptime Store: type) type {
 
         pub fn deinit(survey: *Survey) void {
             memory.release(Account, survey.accounts);
+        }
+
+        /// The id has a new stream: what a pass under way knows is of another one.
+        pub fn meet_new(survey: *Survey, id: u32) void {
+            survey.accounts[id] = .absent;
         }
 
         /// One segment; false when no pass is due.
@@ -95,6 +110,10 @@ pub fn SurveyType(comptime Store: type) type {
             var wanted = false;
             for (store.streams.streams[1 .. survey.streams_count + 1], 1..) |*stream, id| {
                 const account = &survey.accounts[id];
+                if (!stream.live()) {
+                    account.* = .absent;
+                    continue;
+                }
                 const counted = account.counted;
                 account.* = .{
                     .log_start = stream.log_start,
@@ -104,11 +123,6 @@ pub fn SurveyType(comptime Store: type) type {
                     .excess = 0,
                     .removed = 0,
                 };
-                if (!stream.live()) {
-                    account.counted = 0;
-                    account.stop = -1;
-                    continue;
-                }
                 if (stream.retention_bytes >= 0 and !stream.flag().bytes_stale) {
                     const bytes: i64 = @intCast(stream.bytes);
                     account.excess = @max(0, bytes - stream.retention_bytes);
