@@ -326,13 +326,14 @@ pub fn WalkType(comptime Store: type) type {
             const piece = &walk.piece.?;
             assert(walk.pinned and piece.length <= walk.scratch.len);
             const entry = try Store.Files.acquire(store, .segment, piece.slot, piece.generation);
+            // A view lives as long as the piece.
+            defer if (walk.mapped == null) Store.Files.release(store, entry);
+
             if (try Store.Files.map(store, entry)) |mapping| {
                 walk.mapped = entry;
                 walk.start_piece(@alignCast(mapping[piece.offset..][0..piece.length]));
                 return;
             }
-            defer Store.Files.release(store, entry);
-
             const target = walk.scratch[0..piece.length];
             const done = try store.io.pread(entry.file.?, target, piece.offset);
             @memset(target[done..], 0);
