@@ -127,13 +127,17 @@ export class Connection {
     version: number,
     value: Struct<Q>,
   ): Promise<void> {
-    if (this.#lost !== null) throw this.#lost;
+    this.#needAlive();
     this.#send(api, version, value);
     while (this.#output.length > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#forOutput.push(resolve);
       await promise;
     }
+    this.#needAlive();
+  }
+
+  #needAlive(): void {
     if (this.#lost !== null) throw this.#lost;
   }
 
