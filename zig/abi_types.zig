@@ -11,7 +11,7 @@ pub const OpenOptions = extern struct {
     read_slots: u32,
     /// A batch larger than a slot takes the one big slot.
     read_slot_bytes: u32,
-    /// Bit 0 enable_mmap, bit 1 direct I/O.
+    /// Bit 0 enable_mmap.
     flags: u32,
     flush_interval_ms: u32,
     fill_bytes_per_s_mib: u32,

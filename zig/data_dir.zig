@@ -454,7 +454,6 @@ pub fn DataDirType(comptime IO: type) type {
                 .read_slots = if (is_log) options.read_slots else 4,
                 .read_slot_bytes = options.read_slot_bytes,
                 .mmap = options.flags & 1 != 0,
-                .direct = options.flags & 2 != 0,
                 .flush_interval_ns = @as(u64, options.flush_interval_ms) * std.time.ns_per_ms,
                 .fill_bytes_per_s = @as(u64, options.fill_bytes_per_s_mib) << 20,
                 .retention_check_ns = @as(u64, options.retention_check_ms) * std.time.ns_per_ms,

@@ -43,7 +43,6 @@ pub const Options = struct {
     read_slots: u32 = 16,
     read_slot_bytes: u32 = 1 << 20,
     mmap: bool = false,
-    direct: bool = false,
     flush_interval_ns: u64 = 1000 * std.time.ns_per_ms,
     fill_bytes_per_s: u64 = 0,
     retention_check_ns: u64 = 10 * std.time.ns_per_s,

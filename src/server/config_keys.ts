@@ -241,11 +241,7 @@ export const configKeys = {
       false,
       "Read sealed segments through mmap: an I/O error is then a signal, not an error code.",
     ),
-    io: choice(
-      "buffered",
-      ["buffered", "direct"],
-      "Through the page cache, or past it (O_DIRECT).",
-    ),
+    io: choice("buffered", ["buffered"], "How segments are written: through the page cache."),
     scrub_rate: integer(
       8_388_608,
       { min: 0, max: 4_294_967_295 },

@@ -378,7 +378,6 @@ function openDirectory(config: Config, libraryPath: string): Directory {
     ringBytes: storage.cache.max_size,
     indexInterval: storage.index_interval,
     enableMmap: storage.enable_mmap,
-    direct: storage.io === "direct",
     flushIntervalMs: storage.cache.flush_interval_ms,
     retentionCheckMs: Number(config.kafka.log_retention_check_interval_ms),
     scrubBytesPerSecond: storage.scrub_rate,

@@ -41,7 +41,6 @@ export interface DirectoryOptions {
   readonly ringBytes: number;
   readonly indexInterval: number;
   readonly enableMmap: boolean;
-  readonly direct: boolean;
   readonly flushIntervalMs: number;
   readonly retentionCheckMs: number;
   /** 0: sealed segments are not read again. */
@@ -129,7 +128,6 @@ const readSlots = 64;
 const readSlotBytes = 1024 * 1024;
 const fillMibPerSecond = 256;
 const flagMmap = 1;
-const flagDirect = 2;
 
 function u32(value: number): number {
   assert(Number.isInteger(value), "a u32 argument is an integer");
@@ -203,11 +201,7 @@ function optionsStruct(options: DirectoryOptions): Uint8Array {
   view.setUint32(at.readers, readers, true);
   view.setUint32(at.read_slots, readSlots, true);
   view.setUint32(at.read_slot_bytes, readSlotBytes, true);
-  view.setUint32(
-    at.flags,
-    (options.enableMmap ? flagMmap : 0) | (options.direct ? flagDirect : 0),
-    true,
-  );
+  view.setUint32(at.flags, options.enableMmap ? flagMmap : 0, true);
   view.setUint32(at.flush_interval_ms, u32(options.flushIntervalMs), true);
   view.setUint32(at.fill_bytes_per_s_mib, fillMibPerSecond, true);
   view.setUint32(at.retention_check_ms, u32(options.retentionCheckMs), true);

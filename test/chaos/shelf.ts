@@ -22,7 +22,6 @@ const options: DirectoryOptions = {
   ringBytes: 1024 * 1024,
   indexInterval: 4096,
   enableMmap: true,
-  direct: false,
   flushIntervalMs: 5,
   retentionCheckMs: 60_000,
   scrubBytesPerSecond: 0,

@@ -34,7 +34,6 @@ beforeAll(() => {
     ringBytes: 32 * 1024 * 1024,
     indexInterval: 4096,
     enableMmap: false,
-    direct: false,
     flushIntervalMs: 1000,
     retentionCheckMs: 300_000,
     scrubBytesPerSecond: 0,

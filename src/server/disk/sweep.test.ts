@@ -50,7 +50,6 @@ function open(name: string): Opened {
     ringBytes: 1024 * 1024,
     indexInterval: 4096,
     enableMmap: false,
-    direct: false,
     flushIntervalMs: 1000,
     retentionCheckMs: 10,
     scrubBytesPerSecond: 0,
