@@ -4,6 +4,7 @@
 import { ErrorCode } from "../core/base/error_code.ts";
 import { noTopicId, none, offset as offsetId, partitionIndex } from "../core/base/ids.ts";
 import { apis } from "../wire/apis.ts";
+import { assignmentOf } from "../wire/assignment.ts";
 import { check, only } from "./answers.ts";
 import { KafkaError } from "./failures.ts";
 import type { Network } from "./network.ts";
@@ -195,30 +196,5 @@ export class Groups {
       const gone = only(answer.results, `group ${group}`);
       check(gone.errorCode, `group ${group}`, gone.errorMessage);
     });
-  }
-}
-
-/** Kafka's ConsumerProtocolAssignment: version, topics with partitions, user's bytes. */
-function assignmentOf(bytes: Uint8Array): readonly PartitionId[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const found: PartitionId[] = [];
-  let at = 2;
-  try {
-    const topics = view.getInt32(at);
-    at += 4;
-    for (let i = 0; i < topics; i += 1) {
-      const length = view.getInt16(at);
-      const topic = new TextDecoder().decode(bytes.subarray(at + 2, at + 2 + length));
-      at += 2 + length;
-      const count = view.getInt32(at);
-      at += 4;
-      for (let j = 0; j < count; j += 1, at += 4)
-        found.push({ topic, partition: view.getInt32(at) });
-    }
-    return found;
-  } catch (error) {
-    // Another program's bytes, which promise nothing: shown as no assignment.
-    if (error instanceof RangeError) return [];
-    throw error;
   }
 }

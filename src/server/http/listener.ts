@@ -5,6 +5,7 @@ import { Elysia } from "elysia";
 import type { Bridge } from "./bridge.ts";
 import { clusterRoutes } from "./cluster.ts";
 import { consumeRoutes } from "./consume.ts";
+import { groupRoutes } from "./groups.ts";
 import { pageRoutes } from "./pages.ts";
 import { Problem, stopped } from "./problems.ts";
 import { produceRoutes } from "./produce.ts";
@@ -44,6 +45,7 @@ export class HttpListener {
       ...produceRoutes(bridge),
       ...consumeRoutes(bridge),
       ...topicRoutes(bridge),
+      ...groupRoutes(bridge),
       ...clusterRoutes(bridge),
       ...watchRoutes(watched),
       ...pageRoutes(() => this.#routes, bridge.host.node.broker.settings.version),
