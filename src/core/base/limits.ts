@@ -241,6 +241,9 @@ export const httpRecordsMax = 10_000;
 export const httpWaitMsMax = 60_000;
 /** Rows of one page of a list. */
 export const httpPageMax = 1000;
+/** Produces of one WebSocket without an answer, and subscriptions that it has. */
+export const socketProducesMax = 1024;
+export const socketSubscriptionsMax = 16;
 /** A silent stream of events says that it is alive so often. */
 export const eventPingMs = 15_000;
 /** Streams of events, and WebSockets, at a time. */

@@ -7,15 +7,15 @@ import type { Topic } from "../../core/cluster/cluster.ts";
 import type { StoredRecord } from "../../wire/records.ts";
 import type { Bridge } from "./bridge.ts";
 import { streamEvents } from "./events.ts";
-import { Poll, type Positions, positionsOf, textOfPositions } from "./poll.ts";
+import { Poll, textOfPositions } from "./poll.ts";
+import { positionsFrom } from "./positions.ts";
 import { Problem } from "./problems.ts";
 import { linesMedia } from "./produce.ts";
-import { timeOf } from "./record_text.ts";
 import { type Formats, formatSchema, viewOf, viewSchema } from "./record_view.ts";
 import { type Exchange, exactly, noQuery, param, type Route, route } from "./routes.ts";
 import { partitionSchema } from "./schemas.ts";
 import { Shape } from "./shape.ts";
-import { earliest, endsOf, latest, offsetsAt } from "./topics.ts";
+import { endsOf } from "./topics.ts";
 
 const tag = "Records";
 const eventsMedia = "text/event-stream";
@@ -169,7 +169,7 @@ async function page(
   media: string,
 ): Promise<Response> {
   const { query, request } = exchange;
-  const positions = await positionsFrom(bridge, topic, query, query.from ?? "earliest");
+  const positions = await positionsFrom(bridge, topic, query.partition, query.from ?? "earliest");
   const { limit = limitDefault, maxBytes = pageBytesDefault, clamp = false } = query;
   const poll = new Poll(bridge, topic, positions, maxBytes, clamp);
   const found: (readonly [PartitionIndex, StoredRecord])[] = [];
@@ -208,81 +208,11 @@ async function events(bridge: Bridge, topic: Topic, exchange: Exchange<Query>): 
   const { query, request } = exchange;
   const last = request.headers.get("last-event-id") ?? "";
   const from = last === "" ? (query.from ?? "latest") : last;
-  const positions = await positionsFrom(bridge, topic, query, from);
+  const positions = await positionsFrom(bridge, topic, query.partition, from);
   const { maxBytes = pageBytesDefault, clamp = false } = query;
   exchange.patient();
   const whole = query.partition === undefined;
   return streamEvents(bridge, topic, { positions, maxBytes, clamp, whole, formats: query });
-}
-
-/** Where to begin in the partitions that are asked for. */
-async function positionsFrom(
-  bridge: Bridge,
-  topic: Topic,
-  query: Query,
-  from: string,
-): Promise<Positions> {
-  const partitions =
-    query.partition === undefined
-      ? topic.slots.keys().toArray()
-      : [bridge.knownPartition(topic, query.partition)];
-  const at = await startOf(bridge, topic, partitions, from);
-  const positions: Positions = new Map();
-  for (const index of partitions) {
-    const partition = bridge.knownPartition(topic, index);
-    positions.set(partition, at(index));
-  }
-  return positions;
-}
-
-async function startOf(
-  bridge: Bridge,
-  topic: Topic,
-  partitions: readonly number[],
-  from: string,
-): Promise<(partition: number) => number> {
-  if (from === "earliest" || from === "latest") {
-    const found = await offsetsAt(bridge, topic, from === "earliest" ? earliest : latest);
-    return (partition) => found[partition] ?? 0;
-  }
-  if (/^-\d{1,9}$/.test(from)) {
-    const ends = await endsOf(bridge, topic);
-    return (partition) => {
-      const { start = 0, end = 0 } = ends[partition] ?? {};
-      return Math.max(start, end + Number(from));
-    };
-  }
-  if (from.startsWith("time:")) {
-    const ms = timeOf(from.slice("time:".length), "from");
-    const [found, ends] = await Promise.all([
-      offsetsAt(bridge, topic, ms),
-      offsetsAt(bridge, topic, latest),
-    ]);
-    return (partition) => {
-      const first = found[partition] ?? -1;
-      return first < 0 ? (ends[partition] ?? 0) : first;
-    };
-  }
-  const named = /^offset:\d{1,16}$/.test(from)
-    ? new Map(partitions.map((partition) => [partition, Number(from.slice("offset:".length))]))
-    : positionsOf(from);
-  const safe = named !== null && [...named.values()].every(Number.isSafeInteger);
-  if (!safe) {
-    throw new Problem(
-      "validation",
-      `from="${from}" names no place. Use earliest, latest, offset:N, time:2026-01-02T03:04:05Z, -N, or the next of an answer.`,
-      { pointer: "/from" },
-    );
-  }
-  if (from.startsWith("offset:") && partitions.length > 1) {
-    throw new Problem(
-      "validation",
-      `an offset belongs to one partition, and "${topic.name}" has ${partitions.length}. Add partition=, or name positions as 0:12,1:40.`,
-      { pointer: "/from" },
-    );
-  }
-  // Partitions that came later are read from their beginning.
-  return (partition) => named.get(partition) ?? 0;
 }
 
 async function single(bridge: Bridge, exchange: Exchange<Formats>): Promise<Response> {

@@ -11,6 +11,7 @@ import { Problem, stopped } from "./problems.ts";
 import { produceRoutes } from "./produce.ts";
 import type { Route } from "./routes.ts";
 import { queryOf } from "./shape.ts";
+import { type SocketHandlers, socketRoutes } from "./socket.ts";
 import { topicRoutes } from "./topics.ts";
 import type { Watched } from "./watch.ts";
 import { watchRoutes } from "./watch_routes.ts";
@@ -44,6 +45,7 @@ export class HttpListener {
     this.#routes = [
       ...produceRoutes(bridge),
       ...consumeRoutes(bridge),
+      ...socketRoutes(bridge),
       ...topicRoutes(bridge),
       ...groupRoutes(bridge),
       ...clusterRoutes(bridge),
@@ -104,7 +106,9 @@ export class HttpListener {
       if (this.#draining) throw stopped();
       const query = queryOf(route.query, request.url);
       const patient = (): void => server?.timeout(request, 0);
-      return await route.answer({ request, params, query, patient });
+      const upgrade = (handlers: SocketHandlers): Response | null =>
+        server?.upgrade(request, { data: handlers }) === true ? switched() : null;
+      return await route.answer({ request, params, query, patient, upgrade });
     } catch (error) {
       return this.#refusal(error, request);
     } finally {
@@ -143,6 +147,11 @@ export class HttpListener {
       { allow },
     ).response(path);
   }
+}
+
+/** What Bun makes of a request that became a socket; it never leaves. */
+function switched(): Response {
+  return new Response(null);
 }
 
 function pathOf(url: string): string {

@@ -20,6 +20,7 @@ export const problems = {
   "record-too-large": [413, "The record is too large"],
   "unsupported-media-type": [415, "The media type is not taken here"],
   "offset-out-of-range": [416, "The partition has no such offset"],
+  "upgrade-required": [426, "The path speaks another protocol"],
   validation: [422, "A value is not what it must be"],
   "invalid-topic-name": [422, "The name cannot be a topic's"],
   "invalid-config": [422, "The setting cannot have this value"],

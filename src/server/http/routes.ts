@@ -2,6 +2,7 @@
 
 import type { Static, TSchema } from "@sinclair/typebox";
 import { Shape } from "./shape.ts";
+import type { SocketHandlers } from "./socket.ts";
 import { Type } from "@sinclair/typebox";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -12,6 +13,8 @@ export interface Exchange<Q = unknown> {
   readonly query: Q;
   /** The client may be silent for as long as it wants. */
   patient(): void;
+  /** Makes a WebSocket of the request; null where that cannot be. */
+  upgrade(handlers: SocketHandlers): Response | null;
 }
 
 export interface Answer {
