@@ -162,6 +162,7 @@ class Node {
         port: portOf(address),
         http2: this.#config.server.http2,
         bridge: new Bridge(this.#host, kafka),
+        idleMsMax: this.#config.kafka.connections_max_idle_ms,
         watched,
       });
     } catch (error) {
@@ -274,6 +275,7 @@ class Node {
     if (now < this.#sweptAt + sweepMs) return;
     this.#sweptAt = now;
     this.#listener?.sweep(this.#host.now());
+    this.#http?.sweep(this.#host.now());
   }
 
   #space(takesWrites: boolean): void {

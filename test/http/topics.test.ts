@@ -44,6 +44,18 @@ test("http: a topic is created, described, changed and deleted", async () => {
   expect((await get(`${base}/v1/topics/orders`)).status).toBe(404);
 });
 
+test("http: records before an offset are deleted, and the offsets that stay are told", async () => {
+  await send(`${base}/v1/topics`, "POST", { name: "trim" });
+  const url = `${base}/v1/topics/trim/records`;
+  await send(url, "POST", { records: [{ value: 1 }, { value: 2 }, { value: 3 }] });
+  const done = await send(`${url}?partition=0&before=2`, "DELETE");
+  expect([done.status, done.body]).toEqual([200, { partition: 0, startOffset: 2 }]);
+  expect((await get(url)).body.records.map((each: { value: number }) => each.value)).toEqual([3]);
+  const beyond = await send(`${url}?partition=0&before=9`, "DELETE");
+  expect([beyond.status, slugOf(beyond)]).toEqual([416, "offset-out-of-range"]);
+  expect((await send(url, "DELETE")).status).toBe(422);
+});
+
 test("http: lists come in pages, and the cursor leads through all of them", async () => {
   for (const name of ["page-a", "page-b", "page-c"])
     await send(`${base}/v1/topics`, "POST", { name });

@@ -248,6 +248,4 @@ export const socketSubscriptionsMax = 16;
 export const eventPingMs = 15_000;
 /** Streams of events, and WebSockets, at a time. */
 export const httpStreamsMax = 1024;
-/** A client that has taken nothing of a stream for so long is gone. */
-export const httpStallMs = 60_000;
 assert(jsonBytesMax < batchBytesMax, "the record of a JSON body fits in a batch");

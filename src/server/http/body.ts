@@ -1,10 +1,15 @@
 // Bodies of bounded length. What is too long is read on for a while and thrown away, because a client
 // on HTTP/2 sees no answer to a request that it is still sending.
 
-import { bodyDrainTimes, jsonBytesMax, jsonDepthMax } from "../../core/base/limits.ts";
-import type { Bridge } from "./bridge.ts";
+import {
+  bodyDrainTimes,
+  frameMsMax,
+  httpBodiesBytesMax,
+  jsonBytesMax,
+  jsonDepthMax,
+} from "../../core/base/limits.ts";
 import { JsonScan } from "./json_text.ts";
-import { Problem } from "./problems.ts";
+import { busy, Problem } from "./problems.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const none = new Uint8Array(0);
@@ -34,12 +39,31 @@ export function wantMediaType(request: Request, wanted: readonly string[]): void
   if (!wanted.includes(given)) throw wrongMediaType(given, wanted);
 }
 
-/** Runs `use` with the whole body, of at most `bytesMax`; its memory is counted meanwhile. */
+/** Memory of the bodies of all requests together. */
+export class BodyMemory {
+  #bytes = 0;
+
+  /** The problem is thrown when there is none left. */
+  reserve(bytes: number): void {
+    if (this.#bytes + bytes > httpBodiesBytesMax) throw busy();
+    this.#bytes += bytes;
+  }
+
+  release(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+}
+
+/**
+ * Runs `use` with the whole body, of at most `bytesMax`, which has to come within `msMax`: a body
+ * that drips would hold its memory from others.
+ */
 export async function withBody<T>(
-  bridge: Bridge,
+  memory: BodyMemory,
   request: Request,
   bytesMax: number,
   use: (body: Uint8Array<ArrayBuffer>) => T | Promise<T>,
+  msMax = frameMsMax,
 ): Promise<T> {
   const told = request.headers.get("content-length");
   const length = told === null ? bytesMax : Number(told);
@@ -47,12 +71,25 @@ export async function withBody<T>(
     await drain(request, bytesMax);
     throw tooLarge(bytesMax);
   }
-  bridge.reserve(length);
+  memory.reserve(length);
   try {
-    const body = told === null ? await gathered(request, bytesMax) : await whole(request);
-    return await use(body);
+    const reading = told === null ? gathered(request, bytesMax) : whole(request);
+    return await use(await inTime(reading, msMax));
   } finally {
-    bridge.release(length);
+    memory.release(length);
+  }
+}
+
+async function inTime<T>(reading: Promise<T>, msMax: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const words = `the body was not whole within ${msMax} ms. Send it faster, or in parts.`;
+    reject(new Problem("slow-body", words));
+  }, msMax);
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -143,7 +180,7 @@ export function tooDeep(): Problem {
 export const jsonMedia = ["application/json"];
 
 /** A JSON body as a value; its media type is judged. */
-export function jsonBody(bridge: Bridge, request: Request): Promise<unknown> {
+export function jsonBody(memory: BodyMemory, request: Request): Promise<unknown> {
   wantMediaType(request, jsonMedia);
-  return withBody(bridge, request, jsonBytesMax, (body) => parseJson(body));
+  return withBody(memory, request, jsonBytesMax, (body) => parseJson(body));
 }

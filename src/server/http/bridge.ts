@@ -13,7 +13,6 @@ import {
 } from "../../core/base/ids.ts";
 import {
   frameOverheadBytes,
-  httpBodiesBytesMax,
   httpRequestsMax,
   httpWaitingBytesMax,
 } from "../../core/base/limits.ts";
@@ -24,6 +23,7 @@ import type { RequestOf, ResponseOf } from "../../../proto/schema.ts";
 import { type ApiName, apis } from "../../wire/apis.ts";
 import { factsOf } from "../batch_facts.ts";
 import type { Door, Host } from "../host.ts";
+import { BodyMemory } from "./body.ts";
 import { busy, Problem, problemOf, stopped } from "./problems.ts";
 
 type Request<N extends ApiName> = RequestOf<(typeof apis)[N]>;
@@ -139,6 +139,16 @@ interface Parked {
   readonly run: () => void;
 }
 
+/** An answer that goes on. */
+export interface Stream {
+  /** The node stops. */
+  end(): void;
+  /** Monotonic ms of the last sign of the client; null where something else watches it. */
+  readonly lastActive: number | null;
+  /** The client has been silent for too long. */
+  giveUp(): void;
+}
+
 export class Bridge implements Door {
   readonly host: Host;
   /** Of the Kafka listener: where a Kafka client would come back to. */
@@ -147,13 +157,14 @@ export class Bridge implements Door {
   /** Requests that became calls. */
   requests = 0;
   /** Answers that go on until somebody ends them. */
-  readonly streams = new Set<{ readonly end: () => void }>();
+  readonly streams = new Set<Stream>();
+  /** Of the bodies that are being read. */
+  readonly memory = new BodyMemory();
   #turn = 0;
   readonly #shared: Origin;
   readonly #waits = new Set<Origin>();
   readonly #parked: Parked[] = [];
   #parkedBytes = 0;
-  #bodyBytes = 0;
 
   constructor(host: Host, address: { readonly host: string; readonly port: number }) {
     this.host = host;
@@ -246,16 +257,6 @@ export class Bridge implements Door {
     });
   }
 
-  /** Memory for a body; the problem is thrown when there is none. */
-  reserve(bytes: number): void {
-    if (this.#bodyBytes + bytes > httpBodiesBytesMax) throw busy();
-    this.#bodyBytes += bytes;
-  }
-
-  release(bytes: number): void {
-    this.#bodyBytes -= bytes;
-  }
-
   /** The disk takes bytes again. */
   resume(): void {
     for (;;) {
@@ -282,6 +283,16 @@ export class Bridge implements Door {
   answer(): void {}
   flush(): void {}
   close(): void {}
+
+  /** Called about once a second: gives up streams whose client shows no sign of life. */
+  sweep(now: number, idleMsMax: number): void {
+    for (const stream of this.streams) {
+      if (stream.lastActive !== null && now - stream.lastActive > idleMsMax) {
+        this.host.refused("http stream idle", "http");
+        stream.giveUp();
+      }
+    }
+  }
 
   /** No more calls. */
   stop(): void {

@@ -10,7 +10,7 @@ import { streamEvents } from "./events.ts";
 import { Poll, textOfPositions } from "./poll.ts";
 import { positionsFrom } from "./positions.ts";
 import { Problem } from "./problems.ts";
-import { linesMedia } from "./produce.ts";
+import { linesMedia } from "./producing.ts";
 import { type Formats, formatSchema, viewOf, viewSchema } from "./record_view.ts";
 import { type Exchange, exactly, noQuery, param, type Route, route } from "./routes.ts";
 import { partitionSchema } from "./schemas.ts";

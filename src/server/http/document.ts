@@ -6,6 +6,7 @@ import type { TSchema } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { Answer, Route } from "./routes.ts";
 import { problemSchema } from "./schemas.ts";
+import { propertiesOf } from "./shape.ts";
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
 type Members = Readonly<Record<string, Json>>;
@@ -60,12 +61,15 @@ function detailOf(route: Route): object {
       schema,
     })),
   ];
-  const known = Object.entries(answers).map(([status, answer]) => [status, responseOf(answer)]);
-  const ofBody = body === undefined ? [] : [400];
+  const known = Object.entries(answers).map(([status, answer]): [string, object] => [
+    status,
+    responseOf(answer),
+  ]);
+  const ofBody = body === undefined ? [] : [400, 408];
   const no = new Set([...ofBody, ...problemsOfAll, ...(route.problems ?? [])]);
   const problems = [...no]
     .filter((status) => answers[status] === undefined)
-    .map((status) => [status, problemResponse]);
+    .map((status): [string, object] => [String(status), problemResponse]);
   return {
     tags: [tag],
     summary,
@@ -83,12 +87,9 @@ function pathSchema(name: string): Members {
   return { type: "string", minLength: 1 };
 }
 
-function propertiesOf(schema: TSchema): Readonly<Record<string, TSchema>> {
-  return schema["properties"] ?? {};
-}
-
-function requiredOf(schema: TSchema): readonly string[] {
-  return schema["required"] ?? [];
+function requiredOf(schema: TSchema): readonly unknown[] {
+  const required: unknown = schema["required"];
+  return Array.isArray(required) ? required : [];
 }
 
 function contentOf(content: Readonly<Record<string, TSchema>>): object {
@@ -106,14 +107,14 @@ const problemResponse = {
 
 /** JSON Schema of TypeBox in the words of OpenAPI 3.0. */
 function normal(json: Json): Json {
-  if (Array.isArray(json)) return json.map(normal);
-  if (typeof json !== "object" || json === null) return json;
-  const members = json as Members; // proof: neither null nor a list
-  if (Array.isArray(members["anyOf"])) return union(members, members["anyOf"]);
+  if (isList(json)) return json.map(normal);
+  if (!isMembers(json)) return json;
+  const anyOf = json["anyOf"];
+  if (isList(anyOf)) return union(json, anyOf);
   return Object.fromEntries(
-    Object.entries(members).flatMap(([name, value]): [string, Json][] => {
+    Object.entries(json).flatMap(([name, value]): [string, Json][] => {
       if (name === "const") return [["enum", [value]]];
-      if (name === "examples" && Array.isArray(value)) return [["example", value[0] ?? null]];
+      if (name === "examples" && isList(value)) return [["example", value[0] ?? null]];
       if (name === "patternProperties" && typeof value === "object" && value !== null)
         return [["additionalProperties", normal(Object.values(value)[0] ?? {})]];
       return [[name, normal(value)]];
@@ -121,9 +122,9 @@ function normal(json: Json): Json {
   );
 }
 
-function union({ anyOf: _, ...rest }: Members, all: readonly Json[]): Json {
-  const isNull = (each: Json): boolean =>
-    typeof each === "object" && each !== null && "type" in each && each["type"] === "null";
+function union(members: Members, all: readonly Json[]): Json {
+  const rest = Object.fromEntries(Object.entries(members).filter(([name]) => name !== "anyOf"));
+  const isNull = (each: Json): boolean => isMembers(each) && each["type"] === "null";
   const others = all.filter((each) => !isNull(each)).map(normal);
   const nullable: Members = others.length < all.length ? { nullable: true } : {};
   const plain = normal(rest) as Members; // proof: of an object an object is made
@@ -131,14 +132,20 @@ function union({ anyOf: _, ...rest }: Members, all: readonly Json[]): Json {
   if (values.length === others.length)
     return { ...plain, ...nullable, type: "string", enum: values };
   const only = others[0];
-  if (others.length === 1 && typeof only === "object" && only !== null)
-    return { ...only, ...plain, ...nullable };
+  if (others.length === 1 && isMembers(only)) return { ...only, ...plain, ...nullable };
   return { ...plain, ...nullable, anyOf: others };
 }
 
 /** The one text that a schema allows. */
 function constantsOf(schema: Json): readonly Json[] {
-  if (typeof schema !== "object" || schema === null || !("enum" in schema)) return [];
-  const values = schema["enum"];
-  return Array.isArray(values) && values.length === 1 ? values : [];
+  const values = isMembers(schema) ? schema["enum"] : undefined;
+  return isList(values) && values.length === 1 ? values : [];
+}
+
+function isMembers(json: Json | undefined): json is Members {
+  return typeof json === "object" && json !== null && !Array.isArray(json);
+}
+
+function isList(json: Json | undefined): json is readonly Json[] {
+  return Array.isArray(json);
 }

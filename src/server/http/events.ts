@@ -24,7 +24,8 @@ export function streamEvents(bridge: Bridge, topic: Topic, asked: Asked): Respon
   if (bridge.streams.size >= httpStreamsMax) throw busy();
   const { positions } = asked;
   const poll = new Poll(bridge, topic, positions, asked.maxBytes, asked.clamp);
-  const running = { end: () => poll.stop() };
+  // Pings find out whether the client is there.
+  const running = { end: () => poll.stop(), lastActive: null, giveUp: () => poll.stop() };
   bridge.streams.add(running);
   const over = (): void => {
     bridge.streams.delete(running);

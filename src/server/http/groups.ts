@@ -229,7 +229,7 @@ export function groupRoutes(bridge: Bridge): readonly Route[] {
       },
       async (exchange) => {
         const group = param(exchange, "group");
-        const { offsets } = seek.read(await jsonBody(bridge, exchange.request), "the body");
+        const { offsets } = seek.read(await jsonBody(bridge.memory, exchange.request), "the body");
         await commit(bridge, group, offsets);
         return json(await lagOf(bridge, group));
       },

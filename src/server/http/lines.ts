@@ -9,8 +9,9 @@ import {
   streamLinesInFlightMax,
 } from "../../core/base/limits.ts";
 import { asciiOf } from "./body.ts";
+import type { Stream } from "./bridge.ts";
 import { busy, Problem, stopped } from "./problems.ts";
-import { linesMedia, type Producing } from "./produce.ts";
+import { linesMedia, type Producing } from "./producing.ts";
 import { RecordReader } from "./record_text.ts";
 import { json } from "./routes.ts";
 import { Outcomes, Spread } from "./spread.ts";
@@ -121,9 +122,12 @@ export class LineStream {
   #wakeReader: () => void = () => {};
   answered = 0;
   failed = 0;
+  /** Monotonic ms when the client sent or took something last. */
+  lastActive: number;
 
   constructor(producing: Producing) {
     this.#producing = producing;
+    this.lastActive = producing.bridge.host.now();
     this.#spread = new Spread(producing.bridge, producing.topic, producing.acks);
     this.#cutter = new LineCutter(
       (bytes, start, end, text) => this.#take(bytes, start, end, text),
@@ -146,6 +150,7 @@ export class LineStream {
         const next = await this.#body?.read();
         if (next === undefined || next.done) break;
         const { value: chunk } = next;
+        this.lastActive = this.#producing.bridge.host.now();
         // Plain: `subarray` of a Buffer is slow, and so are its views.
         this.#cutter.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
         this.#group();
@@ -177,6 +182,7 @@ export class LineStream {
       if (group !== undefined) {
         await Promise.all(group.sent);
         this.#groups.shift();
+        this.lastActive = this.#producing.bridge.host.now();
         this.#linesInFlight -= group.lines.length;
         this.answered += group.lines.length;
         this.failed += group.outcomes.problems.size;
@@ -254,13 +260,29 @@ export function produceLines(producing: Producing): Response | Promise<Response>
   if (bridge.streams.size >= httpStreamsMax) throw busy();
   exchange.patient();
   const stream = new LineStream(producing);
-  const running = { end: () => stream.end(stopped()) };
+  let answers: ReadableStreamDefaultController | null = null;
+  const running: Stream = {
+    end: () => stream.end(stopped()),
+    get lastActive() {
+      return stream.lastActive;
+    },
+    giveUp: () => {
+      stream.end(
+        new Problem("timed-out", "the client was silent for too long. Send the rest again."),
+      );
+      over();
+      answers?.error(new Error("the client was silent for too long"));
+    },
+  };
   bridge.streams.add(running);
   const over = (): boolean => bridge.streams.delete(running);
   void stream.read();
   const accepts = exchange.request.headers.get("accept") ?? "";
   if (!accepts.includes(linesMedia)) return summary(stream).finally(over);
   const body = new ReadableStream({
+    start(controller) {
+      answers = controller;
+    },
     async pull(controller) {
       const group = await stream.next();
       if (group !== null) return controller.enqueue(encoder.encode(answersOf(group)));

@@ -9,9 +9,9 @@ import { groupRoutes } from "./groups.ts";
 import { pageRoutes } from "./pages.ts";
 import { Problem, stopped } from "./problems.ts";
 import { produceRoutes } from "./produce.ts";
-import type { Route } from "./routes.ts";
+import type { Route, SocketHandlers } from "./routes.ts";
 import { queryOf } from "./shape.ts";
-import { type SocketHandlers, socketRoutes } from "./socket.ts";
+import { socketRoutes } from "./socket.ts";
 import { topicRoutes } from "./topics.ts";
 import type { Watched } from "./watch.ts";
 import { watchRoutes } from "./watch_routes.ts";
@@ -21,6 +21,8 @@ export interface HttpListenerOptions {
   readonly port: number;
   readonly http2: boolean;
   readonly bridge: Bridge;
+  /** A client that keeps a stream open and shows no sign of life is given up after so long. */
+  readonly idleMsMax: number;
   readonly watched: Watched;
 }
 
@@ -37,10 +39,12 @@ export class HttpListener {
   /** Requests without an answer; a stream that has begun is answered. */
   #active = 0;
   #draining = false;
+  readonly #idleMsMax: number;
 
   constructor(options: HttpListenerOptions) {
     const { bridge, hostname, port, http2, watched } = options;
     this.#bridge = bridge;
+    this.#idleMsMax = options.idleMsMax;
     this.#hostname = hostname;
     this.#routes = [
       ...produceRoutes(bridge),
@@ -77,6 +81,11 @@ export class HttpListener {
 
   get address(): string {
     return `${this.#hostname}:${this.#server.port}`;
+  }
+
+  /** Called about once a second. */
+  sweep(now: number): void {
+    this.#bridge.sweep(now, this.#idleMsMax);
   }
 
   /** No new connections and no new requests. */

@@ -13,6 +13,7 @@ export const problems = {
   "not-found": [404, "Nothing is here"],
   "method-not-allowed": [405, "The path does not take this method"],
   "not-acceptable": [406, "No such representation"],
+  "slow-body": [408, "The body came too slowly"],
   "topic-exists": [409, "The topic exists already"],
   "offset-mismatch": [409, "The partition ends elsewhere"],
   "group-not-empty": [409, "The group has members"],

@@ -1,9 +1,8 @@
 // Produce over HTTP. The media type says what the body is: JSON with one record or many, NDJSON with a
 // record per line, bytes that are one value, or a record batch as Kafka stores it.
 
-import { type Static, Type } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 import { jsonBytesMax, jsonDepthMax, jsonRecordsMax } from "../../core/base/limits.ts";
-import type { Topic } from "../../core/cluster/cluster.ts";
 
 import { mediaTypeOf, parseJson, tooDeep, withBody, wrongMediaType } from "./body.ts";
 import type { Bridge } from "./bridge.ts";
@@ -11,14 +10,13 @@ import { conditionsOf, expectedHeader, keyHeader, refuseConditions } from "./con
 import { JsonScan, known } from "./json_text.ts";
 import { produceLines } from "./lines.ts";
 import { Problem } from "./problems.ts";
+import { batchMedia, linesMedia, produceQuery, type Producing } from "./producing.ts";
 import { RecordReader, recordSchema, type SentRecord, timeOf } from "./record_text.ts";
-import { type Exchange, exactly, json, param, type Route, route } from "./routes.ts";
+import { exactly, json, param, type Route, route } from "./routes.ts";
 import { offsetSchema, partitionSchema, problemSchema, timeSchema, isoTime } from "./schemas.ts";
 import { Shape } from "./shape.ts";
 import { Outcomes, problemOfProduced, Spread } from "./spread.ts";
 
-export const batchMedia = "application/vnd.pyralog.batch";
-export const linesMedia = "application/x-ndjson";
 const mediaTypes = [
   "application/json",
   linesMedia,
@@ -28,23 +26,7 @@ const mediaTypes = [
 ];
 const headerPrefix = "x-record-header-";
 
-export const acksSchema = Type.Union(
-  [Type.Literal("all"), Type.Literal("leader"), Type.Literal("none")],
-  {
-    description: "all (default) and leader wait until the record is as durable as its topic wants.",
-  },
-);
 const acksNumbers = { all: -1, leader: 1, none: 1 } as const;
-
-const query = new Shape(
-  exactly({
-    acks: Type.Optional(acksSchema),
-    key: Type.Optional(Type.String({ description: "Of a body that is one value." })),
-    partition: Type.Optional(partitionSchema),
-    timestamp: Type.Optional(timeSchema),
-  }),
-);
-type Query = Static<typeof query.schema>;
 
 const storedSchema = Type.Object({
   partition: partitionSchema,
@@ -60,22 +42,12 @@ const manySchema = exactly({
 });
 const many = new Shape(exactly({ records: Type.Array(Type.Unknown()) }));
 
-/** A request to produce, with what all kinds of it need. */
-export interface Producing {
-  readonly bridge: Bridge;
-  readonly topic: Topic;
-  readonly query: Query;
-  readonly exchange: Exchange;
-  /** acks of the Kafka request. */
-  readonly acks: number;
-}
-
 export function produceRoutes(bridge: Bridge): readonly Route[] {
   return [
     route(
       "POST",
       "/v1/topics/:topic/records",
-      query,
+      produceQuery,
       {
         tag: "Records",
         summary: "Produce",
@@ -155,7 +127,7 @@ const reader = new RecordReader();
 
 function produceJson(producing: Producing): Promise<Response> {
   const { bridge, topic, exchange, query, acks } = producing;
-  return withBody(bridge, exchange.request, jsonBytesMax, (body) => {
+  return withBody(bridge.memory, exchange.request, jsonBytesMax, (body) => {
     const records = readRecords(body, bridge.host.node.broker.wall);
     const spread = new Spread(bridge, topic, acks, conditions(producing, body));
     const places = records.map((record) =>
@@ -209,7 +181,7 @@ function conditions(
 /** The whole body is one value. */
 function produceValue(producing: Producing): Promise<Response> {
   const { bridge, topic, exchange, query, acks } = producing;
-  return withBody(bridge, exchange.request, topic.maxMessageBytes, (body) => {
+  return withBody(bridge.memory, exchange.request, topic.maxMessageBytes, (body) => {
     const record: SentRecord = {
       key: query.key === undefined ? null : new TextEncoder().encode(query.key),
       value: body,
@@ -247,7 +219,7 @@ function produceBatch(producing: Producing): Promise<Response> {
     );
   }
   const at = bridge.knownPartition(topic, partition);
-  return withBody(bridge, exchange.request, topic.maxMessageBytes, async (body) => {
+  return withBody(bridge.memory, exchange.request, topic.maxMessageBytes, async (body) => {
     const produced = bridge.produce(topic.id, at, body, acks);
     if (query.acks === "none") {
       produced.catch(() => {});

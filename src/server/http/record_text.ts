@@ -116,8 +116,9 @@ export class RecordReader {
     if (value === undefined || value === null) return null;
     const bytes = this.#bytes;
     if (bytes[start] !== quote) return bytes.subarray(start, end);
-    const escaped = bytes.subarray(start, end).includes(backslash);
-    return escaped ? encoder.encode(wellFormed(String(value))) : bytes.subarray(start + 1, end - 1);
+    const isPlain = !bytes.subarray(start, end).includes(backslash);
+    if (isPlain || typeof value !== "string") return bytes.subarray(start + 1, end - 1);
+    return encoder.encode(wellFormed(value));
   }
 }
 

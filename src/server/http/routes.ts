@@ -2,10 +2,24 @@
 
 import type { Static, TSchema } from "@sinclair/typebox";
 import { Shape } from "./shape.ts";
-import type { SocketHandlers } from "./socket.ts";
 import { Type } from "@sinclair/typebox";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** What Bun's socket is to us. */
+export interface Peer {
+  /** -1: it is queued, and the client has to read first; 0: it is lost. */
+  send(text: string): number;
+  close(code?: number, reason?: string): void;
+}
+
+/** Handlers of one socket, which the listener calls. */
+export interface SocketHandlers {
+  open(peer: Peer): void;
+  message(peer: Peer, message: string | Buffer): void;
+  drain(): void;
+  close(): void;
+}
 
 export interface Exchange<Q = unknown> {
   readonly request: Request;

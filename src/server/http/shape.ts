@@ -42,7 +42,7 @@ export class Shape<T extends TSchema> {
     const place = error.path === "" ? what : `${what} ${error.path.slice(1).replaceAll("/", ".")}`;
     switch (error.message) {
       case "Unexpected property": {
-        const meant = nearest(name, propertiesOf(error.schema));
+        const meant = nearest(name, Object.keys(propertiesOf(error.schema)));
         const next =
           meant === null ? `It takes ${listOf(error.schema)}.` : `Did you mean "${meant}"?`;
         return `${what} has no member "${name}". ${next}`;
@@ -55,26 +55,28 @@ export class Shape<T extends TSchema> {
   }
 }
 
-function propertiesOf(schema: TSchema): readonly string[] {
+/** Members of an object by their names; none where it is no object. */
+export function propertiesOf(schema: TSchema): Readonly<Record<string, TSchema>> {
   const properties: unknown = schema["properties"];
-  return typeof properties === "object" && properties !== null ? Object.keys(properties) : [];
+  const isObject = typeof properties === "object" && properties !== null;
+  return isObject ? (properties as Readonly<Record<string, TSchema>>) : {}; // proof: of TypeBox's objects
 }
 
 function listOf(schema: TSchema): string {
-  const names = propertiesOf(schema);
+  const names = Object.keys(propertiesOf(schema));
   return names.length === 0 ? "none" : names.join(", ");
 }
 
 /** Texts of a query as its schema wants them: numbers and booleans are read, the rest stays text. */
 export function queryOf<T extends TSchema>(shape: Shape<T>, url: string): Static<T> {
   const at = url.indexOf("?");
-  const given: Record<string, unknown> = Object.create(null);
+  const given = new Map<string, unknown>();
   if (at >= 0) {
-    const properties: Readonly<Record<string, TSchema>> = shape.schema["properties"] ?? {};
+    const properties = propertiesOf(shape.schema);
     for (const [name, text] of new URLSearchParams(url.slice(at + 1)))
-      given[name] = ofText(properties[name], text);
+      given.set(name, ofText(properties[name], text));
   }
-  return shape.read(given, "the query");
+  return shape.read(Object.fromEntries(given), "the query");
 }
 
 function ofText(schema: TSchema | undefined, text: string): unknown {

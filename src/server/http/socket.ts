@@ -28,7 +28,7 @@ import { positionsFrom } from "./positions.ts";
 import { busy, Problem, stopped } from "./problems.ts";
 import { RecordReader } from "./record_text.ts";
 import { viewOf } from "./record_view.ts";
-import { exactly, noQuery, type Route, route } from "./routes.ts";
+import { exactly, noQuery, type Peer, type Route, route, type SocketHandlers } from "./routes.ts";
 import { partitionSchema, topicNameSchema } from "./schemas.ts";
 import { Shape } from "./shape.ts";
 import { Outcomes, Spread } from "./spread.ts";
@@ -61,21 +61,6 @@ const anyShape = new Shape(
 
 type Consume = Static<typeof consumeShape.schema>;
 
-/** What Bun's socket is to us. */
-export interface Peer {
-  /** -1: it is queued, and the client has to read first; 0: it is lost. */
-  send(text: string): number;
-  close(code?: number, reason?: string): void;
-}
-
-/** Handlers of one socket, which the listener calls. */
-export interface SocketHandlers {
-  open(peer: Peer): void;
-  message(peer: Peer, message: string | Buffer): void;
-  drain(): void;
-  close(): void;
-}
-
 const names = known(["record", "op", "id", "topic"]);
 const encoder = new TextEncoder();
 const goingAway = 1001;
@@ -85,7 +70,8 @@ class Socket implements SocketHandlers {
   readonly #bridge: Bridge;
   readonly #reader = new RecordReader();
   readonly #polls = new Map<number, Poll>();
-  readonly #running = { end: () => this.#end() };
+  /** Bun pings a silent client, and closes the socket of one that does not answer. */
+  readonly #running = { end: () => this.#end(), lastActive: null, giveUp: () => this.#end() };
   #peer: Peer | null = null;
   #producing = 0;
   #ending = false;
@@ -239,9 +225,9 @@ export function socketRoutes(bridge: Bridge): readonly Route[] {
         answers: { 101: { description: "The socket is open." } },
         problems: [426],
       },
-      ({ upgrade }) => {
+      (exchange) => {
         if (bridge.streams.size >= httpStreamsMax) throw busy();
-        const response = upgrade(new Socket(bridge));
+        const response = exchange.upgrade(new Socket(bridge));
         if (response !== null) return response;
         throw new Problem(
           "upgrade-required",

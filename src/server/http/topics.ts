@@ -2,7 +2,7 @@
 
 import { type Static, Type } from "@sinclair/typebox";
 import { ErrorCode } from "../../core/base/error_code.ts";
-import { none, noTopicId, type PartitionIndex } from "../../core/base/ids.ts";
+import { none, noTopicId, offset, type PartitionIndex } from "../../core/base/ids.ts";
 import { configTextMax, partitionsPerCommandMax } from "../../core/base/limits.ts";
 import type { Topic } from "../../core/cluster/cluster.ts";
 import type { DescribeConfigsResponse } from "../../../proto/kafka/32_describe_configs.ts";
@@ -239,7 +239,49 @@ const ok = (schema: Parameters<typeof Type.Array>[0], description: string) => ({
 });
 
 export function topicRoutes(bridge: Bridge): readonly Route[] {
-  return [...lifecycle(bridge), ...settingRoutes(bridge), ...partitionRoutes(bridge)];
+  const settings = settingRoutes(bridge);
+  return [...lifecycle(bridge), ...settings, ...partitionRoutes(bridge), trimRoute(bridge)];
+}
+
+const trimmed = new Shape(
+  exactly({
+    partition: partitionSchema,
+    before: offsetSchema,
+  }),
+);
+
+function trimRoute(bridge: Bridge): Route {
+  return route(
+    "DELETE",
+    "/v1/topics/:topic/records",
+    trimmed,
+    {
+      tag: "Records",
+      summary: "Delete the records of a partition before an offset",
+      answers: ok(
+        Type.Object({ partition: partitionSchema, startOffset: offsetSchema }),
+        "Where the partition begins now.",
+      ),
+      problems: [404, 416, 504],
+    },
+    async (exchange) => {
+      const topic = bridge.knownTopic(param(exchange, "topic"));
+      const { partition, before } = exchange.query;
+      const partitions = [
+        { partitionIndex: bridge.knownPartition(topic, partition), offset: offset(before) },
+      ];
+      const { topics } = await bridge.ask("DeleteRecords", {
+        topics: [{ name: topic.name, partitions }],
+        timeoutMs: changeMsMax,
+      });
+      const result = topics[0]?.partitions[0];
+      const code = result?.errorCode ?? ErrorCode.UNKNOWN_SERVER_ERROR;
+      if (code === ErrorCode.OFFSET_OUT_OF_RANGE)
+        throw problemOf(code, `partition ${partition} ends below offset ${before}`);
+      if (code !== ErrorCode.NONE) throw problemOf(code, "");
+      return json({ partition, startOffset: result?.lowWatermark });
+    },
+  );
 }
 
 function lifecycle(bridge: Bridge): readonly Route[] {
@@ -281,7 +323,7 @@ function lifecycle(bridge: Bridge): readonly Route[] {
         problems: [409, 413, 415, 504],
       },
       async ({ request, query }) => {
-        const asked = newTopic.read(await jsonBody(bridge, request), "the topic");
+        const asked = newTopic.read(await jsonBody(bridge.memory, request), "the topic");
         const validateOnly = query.dryRun === true;
         const { topics } = await bridge.ask("CreateTopics", {
           topics: [
@@ -328,7 +370,10 @@ function lifecycle(bridge: Bridge): readonly Route[] {
       },
       async (exchange) => {
         const topic = param(exchange, "topic");
-        const asked = changedTopic.read(await jsonBody(bridge, exchange.request), "the change");
+        const asked = changedTopic.read(
+          await jsonBody(bridge.memory, exchange.request),
+          "the change",
+        );
         await alterSettings(bridge, topic, asked.config, exchange.query.dryRun === true);
         return json(await describe(bridge, topic));
       },
@@ -406,7 +451,7 @@ function settingRoutes(bridge: Bridge): readonly Route[] {
       },
       async (exchange) => {
         const [topic, setting] = [param(exchange, "topic"), param(exchange, "setting")];
-        const asked = newValue.read(await jsonBody(bridge, exchange.request), "the setting");
+        const asked = newValue.read(await jsonBody(bridge.memory, exchange.request), "the setting");
         const change = { [setting]: asked.value };
         await alterSettings(bridge, topic, change, exchange.query.dryRun === true);
         return one(topic, setting);
@@ -455,7 +500,10 @@ function partitionRoutes(bridge: Bridge): readonly Route[] {
       },
       async (exchange) => {
         const name = param(exchange, "topic");
-        const { count } = morePartitions.read(await jsonBody(bridge, exchange.request), "the body");
+        const { count } = morePartitions.read(
+          await jsonBody(bridge.memory, exchange.request),
+          "the body",
+        );
         bridge.knownTopic(name);
         const { results } = await bridge.ask("CreatePartitions", {
           topics: [{ name, count, assignments: null }],
