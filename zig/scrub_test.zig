@@ -28,6 +28,7 @@ fn build(model: *Model, seed: u64) !*Store {
     for (0..250) |_| try model.step();
     settle(model, 40);
     model.dir.log.scrub = .{ .next_ns = 1 };
+    model.dir.log.counters = .{};
     return &model.dir.log;
 }
 

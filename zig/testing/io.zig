@@ -93,6 +93,11 @@ pub const Options = struct {
 const plans_max = 16;
 const Rates = std.EnumArray(Fault, u32);
 
+pub const Meanwhile = struct {
+    context: *anyopaque,
+    call: *const fn (context: *anyopaque) void,
+};
+
 pub const Disk = struct {
     allocator: Allocator,
     options: Options,
@@ -109,6 +114,8 @@ pub const Disk = struct {
     counts: std.EnumArray(Site, Count) = .initFill(.{}),
     power: bool = true,
     power_cuts: u32 = 0,
+    /// Called before a thread waits for the medium: what others do in the meantime.
+    meanwhile: ?Meanwhile = null,
     clock_ns: u64 = std.time.ns_per_s,
 
     pub fn init(allocator: Allocator, options: Options) Disk {
@@ -313,6 +320,7 @@ pub const Faulty = struct {
     }
 
     pub fn pread(io: *Faulty, file: File, buffer: []u8, position: u64) Error!usize {
+        io.wait();
         const disk = io.enter();
         defer disk.mutex.unlock();
 
@@ -335,6 +343,7 @@ pub const Faulty = struct {
     }
 
     pub fn pwrite(io: *Faulty, file: File, bytes: []const u8, position: u64) Error!void {
+        io.wait();
         const disk = io.enter();
         defer disk.mutex.unlock();
 
@@ -374,6 +383,7 @@ pub const Faulty = struct {
     }
 
     fn sync_as(io: *Faulty, site: Site, file: File) Error!void {
+        io.wait();
         const disk = io.enter();
         defer disk.mutex.unlock();
 
@@ -539,6 +549,10 @@ pub const Faulty = struct {
         out.* = @splat(0);
         std.mem.writeInt(u64, out[0..8], disk.options.seed, .little);
         std.mem.writeInt(u64, out[8..16], 1 + @as(u64, disk.power_cuts), .little);
+    }
+
+    fn wait(io: *Faulty) void {
+        if (io.disk.meanwhile) |others| others.call(others.context);
     }
 
     fn enter(io: *Faulty) *Disk {
