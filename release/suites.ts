@@ -71,6 +71,9 @@ export const suites: readonly Suite[] = [
   suite("wire", "codecs against their oracle", "tests", below("test/wire")),
   suite("broker", "broker and control node on disks in memory", "tests", below("test/broker")),
   suite("sim", "simulator", "tests", below("test/sim")),
+  suite("order", "bugs of order, planted in the storage engine", "tests", below("test/engine"), {
+    limitMinutes: 30,
+  }),
   suite("fuzz", "bad bytes at every door", "tests", below("test/fuzz"), native),
   suite("bench", "arithmetic and harness of the benches", "tests", below("bench")),
   suite("zig", "storage engine", "zig", ["build", "test", "--summary", "all"], {
