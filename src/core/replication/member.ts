@@ -463,7 +463,7 @@ export class Member {
   }
 
   private ask(question: Asked): number {
-    this.requests += 1;
+    this.requests = this.asked.size === 0 ? 1 : this.requests + 1;
     this.asked.set(this.requests, question);
     return this.requests;
   }

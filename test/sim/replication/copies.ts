@@ -1,6 +1,6 @@
 // The disk of one simulated node: copies and fences that are staged, written, synced, in that order.
 // A process that dies loses what is staged; a power cut loses any part of what is not synced; a disk
-// that is replaced loses all.
+// that is replaced loses all. Fields are `private` and not `#`: the explorer copies whole disks.
 
 import type { Random } from "../../../src/core/base/random.ts";
 import type { Durability } from "../../../src/core/base/epochs.ts";
@@ -29,48 +29,48 @@ function keyOf(epoch: number, base: number): number {
 }
 
 export class Copies {
-  readonly #slots = new Map<Slot, Map<number, StoredCopy>>();
-  #fences: Fence[] = [];
-  #staged = 0;
+  private readonly slots = new Map<Slot, Map<number, StoredCopy>>();
+  private fences: Fence[] = [];
+  private last = 0;
   written = 0;
   durable = 0;
   /** Bytes of batches that were staged. */
   bytes = 0;
 
   get staged(): number {
-    return this.#staged;
+    return this.last;
   }
 
   copiesOf(slot: Slot): Map<number, StoredCopy> {
-    let copies = this.#slots.get(slot);
+    let copies = this.slots.get(slot);
     if (copies === undefined) {
       copies = new Map();
-      this.#slots.set(slot, copies);
+      this.slots.set(slot, copies);
     }
     return copies;
   }
 
   find(slot: Slot, epoch: number, base: number): StoredCopy | undefined {
-    return this.#slots.get(slot)?.get(keyOf(epoch, base));
+    return this.slots.get(slot)?.get(keyOf(epoch, base));
   }
 
   append(slot: Slot, epoch: number, highWatermark: number, copy: BatchCopy): Ticket {
     const copies = this.copiesOf(slot);
     const had = copies.get(keyOf(epoch, copy.base));
     if (had !== undefined && !had.isDamaged) return had.ticket as Ticket;
-    this.#staged += 1;
+    this.last += 1;
     this.bytes += copy.batch.byteLength;
     const { base, count, checksum, batch } = copy;
     const kept = { base, count, checksum, batch };
-    const rest = { ticket: this.#staged, isDamaged: false };
+    const rest = { ticket: this.last, isDamaged: false };
     copies.set(keyOf(epoch, copy.base), { slot, epoch, highWatermark, copy: kept, ...rest });
-    return this.#staged as Ticket;
+    return this.last as Ticket;
   }
 
   fence(slot: Slot, epoch: number): Ticket {
-    this.#staged += 1;
-    this.#fences.push({ slot, epoch, ticket: this.#staged });
-    return this.#staged as Ticket;
+    this.last += 1;
+    this.fences.push({ slot, epoch, ticket: this.last });
+    return this.last as Ticket;
   }
 
   drop(slot: Slot, epoch: number, from: number): void {
@@ -111,7 +111,7 @@ export class Copies {
   }
 
   write(): void {
-    this.written = this.#staged;
+    this.written = this.last;
   }
 
   /** What was written when the sync began. */
@@ -123,43 +123,51 @@ export class Copies {
   cutPower(random: Random, survives: number, lose: (copy: StoredCopy) => void): void {
     const stays = (ticket: number): boolean =>
       ticket <= this.durable || (ticket <= this.written && random.below(1000) < survives);
-    this.#keep(stays, lose);
+    this.keep(stays, lose);
   }
 
   /** The page cache outlives the process. */
   crash(): void {
-    this.#keep(
+    this.keep(
       (ticket) => ticket <= this.written,
       () => {},
     );
   }
 
-  lose(lose: (copy: StoredCopy) => void): void {
-    this.#keep(() => false, lose);
+  /** A power cut that takes all it can. */
+  crashToDurable(): void {
+    this.keep(
+      (ticket) => ticket <= this.durable,
+      () => {},
+    );
   }
 
-  #keep(stays: (ticket: number) => boolean, lose: (copy: StoredCopy) => void): void {
-    for (const copies of this.#slots.values())
+  lose(lose: (copy: StoredCopy) => void): void {
+    this.keep(() => false, lose);
+  }
+
+  private keep(stays: (ticket: number) => boolean, lose: (copy: StoredCopy) => void): void {
+    for (const copies of this.slots.values())
       for (const [key, copy] of copies) {
         if (stays(copy.ticket)) continue;
         lose(copy);
         copies.delete(key);
       }
-    this.#fences = this.#fences.filter(({ ticket }) => stays(ticket));
+    this.fences = this.fences.filter(({ ticket }) => stays(ticket));
   }
 
   /** The first thing that a start does: what was found is synced, and only then spoken of. */
   recover(): readonly StoredStream[] {
-    this.written = this.#staged;
-    this.durable = this.#staged;
+    this.written = this.last;
+    this.durable = this.last;
     const streams = new Map<Slot, { fence: number; epoch: number; highWatermark: number }>();
     const of = (slot: Slot) => {
       const stream = streams.get(slot) ?? { fence: 0, epoch: 0, highWatermark: 0 };
       streams.set(slot, stream);
       return stream;
     };
-    for (const { slot, epoch } of this.#fences) of(slot).fence = Math.max(of(slot).fence, epoch);
-    for (const copies of this.#slots.values())
+    for (const { slot, epoch } of this.fences) of(slot).fence = Math.max(of(slot).fence, epoch);
+    for (const copies of this.slots.values())
       for (const { slot, epoch, highWatermark } of copies.values()) {
         const stream = of(slot);
         stream.epoch = Math.max(stream.epoch, epoch);

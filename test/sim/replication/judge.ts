@@ -235,7 +235,15 @@ export class Judge {
         broken("I10", `node ${node} lost slot ${slot} offset ${at} and calls it absent`);
       if (isKept?.isDamaged === true) broken("I10", `node ${node} calls a damaged copy absent`);
     }
+    if (answer.kind === "absent" && at < learned.logStart)
+      broken("I10", `node ${node} calls a trimmed offset absent`);
+    this.shown(slot, node, answer);
+  }
+
+  /** Whoever asked. */
+  shown(slot: Slot, node: NodeId, answer: ReadAnswer): void {
     if (answer.kind !== "present") return;
+    const at = answer.copy.base;
     const owner = this.#metadata().history[slot]?.get(answer.epoch);
     const isOrphan = owner === undefined || (owner.end >= 0 && at >= owner.end);
     if (isOrphan) broken("I12", `node ${node} shows an orphan of epoch ${answer.epoch} at ${at}`);

@@ -112,8 +112,8 @@ export class Simulation implements World {
   #values = 0;
   #messages = 0;
   #crashes = 0;
-  #answers = 0;
-  #taken = 0;
+  /** Batches that a life has taken and not answered. */
+  readonly #owed = new Set<{ readonly host: Host; readonly life: number }>();
   #isHealing = false;
   #hash = 0x811c9dc5;
   /** Each delivered message and step in words, while `--trace` asks for it. */
@@ -298,8 +298,8 @@ export class Simulation implements World {
         ? this.#metadata.nodes.get(host.node)
         : this.#metadata.register(host.node, isLossy);
     if (record === undefined) throw new Error("the node is registered");
-    // A sequencer never resumes: what the former life led or recovered gets another epoch.
-    if (host.life > 0)
+    // What the former life led or recovered gets another epoch, now or when the controller looks.
+    if (host.life > 0 && this.coin())
       for (const slot of this.#slots) {
         const current = this.#metadata.current(slot);
         if (current.leader === host.node) this.#assign(slot, current.epoch);
@@ -480,11 +480,12 @@ export class Simulation implements World {
     this.#values += 1;
     const count = 1 + this.#random.below(3);
     const { life } = host;
+    const owed = { host, life };
     let isAnswered = false;
     const answer = (): void => {
       if (isAnswered) throw new Violation("I15: a batch is answered twice");
       isAnswered = true;
-      this.#answers += 1;
+      this.#owed.delete(owed);
     };
     const produced = host.replicator?.produce(
       slot,
@@ -503,7 +504,7 @@ export class Simulation implements World {
       },
       host,
     );
-    if (produced === "taken") this.#taken += 1;
+    if (produced === "taken" && !isAnswered) this.#owed.add(owed);
   }
 
   #read(): void {
@@ -519,11 +520,23 @@ export class Simulation implements World {
     const back = this.#random.below(2) === 0 ? 4 : bases.length;
     const acked = bases[Math.max(0, bases.length - 1 - this.#random.below(Math.max(1, back)))];
     if (acked === undefined || acked.base >= highWatermark) return;
+    if (this.#chance(100)) this.#readAsClient(slot, acked.base as Offset);
     const reader = rowReader(epochs, acked.base as Offset, this.#random.below(3));
     if (reader === null) return;
     this.#requests += 1;
     this.#readers.set(this.#requests, { reader, at: acked.base as Offset, slot, host });
     this.#ask(this.#requests, epochs, highWatermark);
+  }
+
+  /** A client names any high watermark it likes. */
+  #readAsClient(slot: Slot, base: Offset): void {
+    const host = this.#pick(this.#hosts);
+    const at = (base + this.#random.below(3)) as Offset;
+    const highWatermark = (base + this.#random.below(20)) as Offset;
+    const highWatermarkEpoch = this.#metadata.current(slot).epoch;
+    const message = { kind: "read", request: 0, slot, offset: at } as const;
+    const named = { ...message, highWatermark, highWatermarkEpoch };
+    host.replicator?.member.read(host.node, named, false, host);
   }
 
   #ask(request: number, epochs: PartitionEpochs, highWatermark: Offset): void {
@@ -545,7 +558,10 @@ export class Simulation implements World {
 
   #readAnswered(node: NodeId, message: Extract<PeerMessage, { kind: "read-answer" }>): void {
     const job = this.#readers.get(message.request);
-    if (job === undefined) return;
+    if (job === undefined) {
+      this.#judge.shown(message.slot, node, message.answer);
+      return;
+    }
     const { host, slot, at, reader } = job;
     const epochs = this.#host(node).replicator?.member.epochsOf(slot);
     if (epochs !== undefined) this.#judge.read(slot, node, at, message.answer, epochs);
@@ -632,10 +648,12 @@ export class Simulation implements World {
       host.isPaused = false;
       this.#catchUp(host, this.#metadata.log.length);
     }
+    const away = this.#sendAway();
     const acked = this.#slots.map((slot) => this.#judge.ackedOf(slot).length);
     this.#until("a partition takes no writes", () =>
       this.#slots.every((slot) => this.#judge.ackedOf(slot).length > (acked[slot] ?? 0) + 2),
     );
+    if (away !== null) this.#boot(away);
     // A bump closes what is open, so that everything written so far is compared.
     const epochs = this.#slots.map((slot) => this.#metadata.current(slot).epoch);
     for (const slot of this.#slots) this.#metadata.replace(slot, new Set());
@@ -654,7 +672,23 @@ export class Simulation implements World {
     const isLimbo = ({ isLimbo: limbo }: { readonly isLimbo: boolean }): boolean => limbo;
     this.#until("a node stays in limbo", () => ![...this.#metadata.nodes.values()].some(isLimbo));
     for (const slot of this.#slots) this.#judge.final(slot, true);
-    if (this.#answers > this.#taken) throw new Violation("I15: more answers than batches");
+    const old = [...this.#owed];
+    this.#until("a batch is never answered", () =>
+      old.every((owed) => !this.#owed.has(owed) || owed.host.life !== owed.life),
+    );
+  }
+
+  /** One silent node must hold up nobody, unless others have lost what it may have. */
+  #sendAway(): Host | null {
+    const { writeQuorum, width, durability } = this.#metadata.rules;
+    const isWhole = this.#judge.lossyFailures === 0 && this.#judge.powerCutsOfAll === 0;
+    const host = this.#pick(this.#hosts);
+    if (!isWhole || writeQuorum !== 2 || width !== 3 || durability === "os" || !host.isUp)
+      return null;
+    this.trace(`away ${host.node}`);
+    host.stop();
+    host.copies.crash();
+    return host;
   }
 
   #until(words: string, isDone: () => boolean): void {
