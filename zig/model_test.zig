@@ -269,14 +269,19 @@ pub const Model = struct {
         if (store.fill.busy.load(.seq_cst)) return;
         const random = model.order.random();
         if (random.uintLessThan(u8, 3) > 0) return;
-        for (0..random.uintLessThan(usize, 10)) |_| {
+        // A sync may take as long as others need for a whole segment.
+        const long = model.busy.count() == 1 and random.uintLessThan(u8, 8) == 0;
+        const steps: usize = if (long) 150 else random.uintLessThan(usize, 10);
+        for (0..steps) |_| {
             if (model.calling or random.uintLessThan(u8, 3) > 0) {
                 model.run_thread(random.enumValue(Thread));
             } else {
                 model.calling = true;
                 defer model.calling = false;
 
-                model.append_one() catch |failure| {
+                // Now and then more than the ring has room for.
+                const appends: usize = if (random.uintLessThan(u8, 32) == 0) 150 else 1;
+                for (0..appends) |_| model.append_one() catch |failure| {
                     model.wrong = failure;
                 };
             }
