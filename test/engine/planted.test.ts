@@ -42,6 +42,14 @@ const bugs: readonly Planted[] = [
     right: "if (segment.pins > 1) {",
     wrong: "if (segment.pins > 1 and store.failed()) {",
   },
+  {
+    name: "frees the ring before the bytes are written",
+    file: "zig/writer.zig",
+    right: "try store.io.pwrite(writer.file, bytes, writer.offset);",
+    wrong:
+      "store.ring.written.store(writer.ring_cursor + writer.offset + closed.bytes, .release);\n" +
+      "            try store.io.pwrite(writer.file, bytes, writer.offset);",
+  },
 ];
 
 const seeds = 100;
