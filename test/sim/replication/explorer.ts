@@ -639,7 +639,7 @@ class NumberSet {
   }
 
   #grow(): void {
-    const table = new Float64Array(this.#table.length * 4);
+    const table = new Float64Array(this.#table.length * 2);
     for (const value of this.#table) if (value !== 0) this.#put(table, value);
     this.#table = table;
   }

@@ -31,6 +31,8 @@ export interface Options {
   readonly seed: number;
   /** Null: the seed decides. */
   readonly strategy: CopysetStrategy | null;
+  /** Rates that the seed does not decide; `os` = 1 makes copies count before they are synced. */
+  readonly knobs: Readonly<Record<string, number>>;
 }
 
 export interface Outcome {
@@ -119,15 +121,16 @@ export class Simulation implements World {
   /** Each delivered message and step in words, while `--trace` asks for it. */
   log: ((text: string) => void) | null = null;
 
-  constructor({ seed, strategy }: Options) {
+  constructor({ seed, strategy, knobs }: Options) {
     this.#random = new Random([seed, seed ^ 0x2545f491, 0x1b873593, 0xcc9e2d51], 1);
     const random = this.#random;
     this.#strategy = strategy ?? this.#pick(strategies);
-    this.#rates = this.#draw();
+    this.#rates = { ...this.#draw(), ...knobs };
     const count = this.#chance(20) ? 50 : 3 + random.below(8);
     const width = this.#chance(100) ? 1 : 3;
     const writeQuorum = width === 1 ? 1 : this.#pick([2, 2, 2, 2, 3, 1]);
-    const durability = this.#pick(["fsync", "fsync", "os"] as const);
+    const drawn = this.#pick(["fsync", "fsync", "os"] as const);
+    const durability = knobs["os"] === 1 ? "os" : knobs["os"] === 0 ? "fsync" : drawn;
     this.#lossyMax = writeQuorum === 2 ? 1 : 0;
     const rules = { width, writeQuorum, durability, shift: random.below(3) };
     this.#metadata = new Metadata(rules, random, (slot, record, partition) =>
@@ -196,7 +199,12 @@ export class Simulation implements World {
     this.#judge.sent(from.node, to, message);
     this.#messages += 1;
     if (message.kind === "read-answer") {
-      this.#agenda.plan(this.#delay(), () => this.#readAnswered(from.node, message));
+      const { slot, request, answer } = message;
+      const epochs = from.replicator?.member.epochsOf(slot);
+      const asked = this.#readers.get(request);
+      if (asked === undefined || epochs === undefined) this.#judge.shown(slot, from.node, answer);
+      else this.#judge.read(slot, from.node, asked.at, answer, epochs);
+      this.#agenda.plan(this.#delay(), () => this.#readAnswered(message));
       return;
     }
     if (from.node === to) return this.plan(from, 0, () => this.#deliver(from.node, to, message));
@@ -460,8 +468,9 @@ export class Simulation implements World {
       const bases = this.#judge.ackedOf(slot).filter(({ end }) => end <= leader.committedTo);
       const acked = bases[this.#random.below(Math.max(1, bases.length))];
       if (acked === undefined || this.#chance(500)) return;
-      this.#judge.trimmed(slot, acked.base);
-      this.#metadata.trim(slot, acked.base as Offset);
+      const logStart = this.#chance(300) ? leader.committedTo : acked.base;
+      this.#judge.trimmed(slot, logStart);
+      this.#metadata.trim(slot, logStart as Offset);
       return;
     }
   }
@@ -556,15 +565,10 @@ export class Simulation implements World {
     this.#agenda.plan(this.#delay(), () => this.#deliver(from, to, message));
   }
 
-  #readAnswered(node: NodeId, message: Extract<PeerMessage, { kind: "read-answer" }>): void {
+  #readAnswered(message: Extract<PeerMessage, { kind: "read-answer" }>): void {
     const job = this.#readers.get(message.request);
-    if (job === undefined) {
-      this.#judge.shown(message.slot, node, message.answer);
-      return;
-    }
+    if (job === undefined) return;
     const { host, slot, at, reader } = job;
-    const epochs = this.#host(node).replicator?.member.epochsOf(slot);
-    if (epochs !== undefined) this.#judge.read(slot, node, at, message.answer, epochs);
     const verdict = reader.take(message.answer);
     if (verdict !== null) {
       this.#readers.delete(message.request);
