@@ -16,6 +16,16 @@ beforeAll(async () => {
 
 afterAll(() => node.server.dispose());
 
+test("http: a group that there is not is 404 before anybody has used a group, and so are offsets of an absent topic", async () => {
+  for (const path of ["", "/lag"]) {
+    const answer = await get(`${base}/v1/groups/nobody${path}`);
+    expect([answer.status, slugOf(answer)]).toEqual([404, "unknown-group"]);
+  }
+  const offsets = [{ topic: "absent", partition: 0, offset: 1 }];
+  const answer = await send(`${base}/v1/groups/g/offsets`, "PUT", { offsets });
+  expect([answer.status, slugOf(answer)]).toEqual([404, "unknown-topic"]);
+});
+
 test("http: a group of a Kafka consumer is listed, described with its members, and measured", async () => {
   await kcat(node.server.address, ["-P", "-t", "t", "-p", "1"], "a\nb\nc\n");
   const args = ["-u", "-G", "readers", "-X", "auto.offset.reset=earliest", "t"];
@@ -62,14 +72,4 @@ test("http: a group of a Kafka consumer is listed, described with its members, a
   ]);
   expect((await send(`${base}/v1/groups/readers`, "DELETE")).status).toBe(204);
   expect((await get(`${base}/v1/groups/readers`)).status).toBe(404);
-});
-
-test("http: a group that there is not is 404, and offsets of a topic that there is not as well", async () => {
-  for (const path of ["", "/lag"]) {
-    const answer = await get(`${base}/v1/groups/nobody${path}`);
-    expect([answer.status, slugOf(answer)]).toEqual([404, "unknown-group"]);
-  }
-  const offsets = [{ topic: "absent", partition: 0, offset: 1 }];
-  const answer = await send(`${base}/v1/groups/g/offsets`, "PUT", { offsets });
-  expect([answer.status, slugOf(answer)]).toEqual([404, "unknown-topic"]);
 });

@@ -66,7 +66,18 @@ function check(code: number, group: string, words: string | null = null): void {
   throw problemOf(code, words ?? `group "${group}" does not answer`);
 }
 
+/** Makes the topic of all groups where nobody has used one yet: before, no node coordinates any. */
+async function findCoordinator(bridge: Bridge, group: string): Promise<void> {
+  const { coordinators } = await bridge.ask("FindCoordinator", {
+    key: "",
+    keyType: 0,
+    coordinatorKeys: [group],
+  });
+  check(coordinators[0]?.errorCode ?? ErrorCode.UNKNOWN_SERVER_ERROR, group);
+}
+
 async function describe(bridge: Bridge, group: string): Promise<Static<typeof describedGroup>> {
+  await findCoordinator(bridge, group);
   const { groups } = await bridge.ask("DescribeGroups", {
     groups: [group],
     includeAuthorizedOperations: false,
@@ -230,6 +241,7 @@ export function groupRoutes(bridge: Bridge): readonly Route[] {
       async (exchange) => {
         const group = param(exchange, "group");
         const { offsets } = seek.read(await jsonBody(bridge.memory, exchange.request), "the body");
+        await findCoordinator(bridge, group);
         await commit(bridge, group, offsets);
         return json(await lagOf(bridge, group));
       },
@@ -246,6 +258,7 @@ export function groupRoutes(bridge: Bridge): readonly Route[] {
       },
       async (exchange) => {
         const group = param(exchange, "group");
+        await findCoordinator(bridge, group);
         const { results } = await bridge.ask("DeleteGroups", { groupsNames: [group] });
         const { errorCode = ErrorCode.UNKNOWN_SERVER_ERROR, errorMessage = null } =
           results[0] ?? {};

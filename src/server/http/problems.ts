@@ -167,7 +167,7 @@ export function problemOf(code: number, words: string, full = false): Problem {
     slug === "disk-full"
       ? "Free space there, or delete topics or records; writes go on by themselves."
       : (known?.[1] ?? "Correct the request and send it again.");
-  const text = words === "" ? problems[slug][1] : words;
+  const text = words === "" ? problems[slug][1] : words.replace(/\.$/, "");
   return new Problem(slug, `${text}. ${next}`, {
     kafkaCode: code,
     retryable: retryable.has(slug),
