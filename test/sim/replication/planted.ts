@@ -56,7 +56,7 @@ export const bugs: readonly Planted[] = [
     "cut-at-high-watermark",
     "a recovery ends where the members' high watermarks end (KIP-101)",
     /I2|I6/,
-    20,
+    25,
     [`${core}/recovery.ts`, "this.end = verdict.end;", "this.end = from;"],
     [`${core}/recovery.ts`, "this.tailFrom(from, verdict.end)", "this.tailFrom(from, from)"],
   ),
@@ -64,7 +64,7 @@ export const bugs: readonly Planted[] = [
     "end-at-last-stored",
     "a recovery starts and ends at the highest offset that anybody stored",
     /I2|I6|I13/,
-    50,
+    25,
     [
       `${core}/recovery.ts`,
       "const from = this.lowestEnd();",
@@ -78,7 +78,7 @@ export const bugs: readonly Planted[] = [
     "resume-epoch",
     "a process goes on with the epoch that its former life led",
     /I1|I2|I7|never falls|leave no hole/,
-    50,
+    25,
     [
       `${core}/replicator.ts`,
       "const isMine = current.leader === this.node && current.leaderIncarnation === this.incarnation;",
@@ -89,7 +89,7 @@ export const bugs: readonly Planted[] = [
     "acknowledge-out-of-order",
     "a batch is acknowledged before the ones below it",
     /I2|I3/,
-    100,
+    25,
     [
       `${core}/leader.ts`,
       "    this.flight.ack(index, position);",
@@ -106,7 +106,7 @@ export const bugs: readonly Planted[] = [
     "seal-without-fence",
     "a member answers a seal and goes on taking batches of the old epoch",
     /I8|I3|I2/,
-    50,
+    100,
     [`${core}/member.ts`, "    this.raise(slot, by);\n", ""],
   ),
   bug("fence-on-half", "some members answer a seal and go on taking batches", /I8|I3|I2/, 100, [
@@ -118,7 +118,7 @@ export const bugs: readonly Planted[] = [
     "fence-at-receipt",
     "a seal overtakes what is staged, and the fence is not compared at the answer (BookKeeper #4701)",
     /I8|I3|I2/,
-    100,
+    25,
     [`${core}/member.ts`, "        if (epoch < fence)\n", "        if (epoch < 0)\n"],
     [
       `${core}/member.ts`,
@@ -151,14 +151,14 @@ export const bugs: readonly Planted[] = [
     "commit-before-repair",
     "the end is set before the batches below it have W copies",
     /I13|I2/,
-    50,
+    25,
     [
       `${core}/recovery.ts`,
       "if (batch.holders.size >= this.target.placement.writeQuorum) continue;",
       "if (batch.holders.size >= 1) continue;",
     ],
   ),
-  bug("one-denial", "one absent answer proves a hole", /I2|I6/, 200, [
+  bug("one-denial", "one absent answer proves a hole", /I2|I6/, 25, [
     `${core}/recovery.ts`,
     "absent >= negativeQuorum(placement)",
     "absent >= 1",
@@ -167,21 +167,21 @@ export const bugs: readonly Planted[] = [
     "commit-while-frozen",
     "a leader goes on committing while its bump is under way (BookKeeper #1591)",
     /I2|I3/,
-    100,
+    25,
     [`${core}/leader.ts`, "while (!this.frozen && ", "while ("],
   ),
   bug(
     "bump-at-next",
     "a bump ends the epoch at the next offset instead of the high watermark (BookKeeper #4651)",
     /I13|I6/,
-    100,
+    25,
     [`${core}/leader.ts`, "end: this.committedTo,", "end: this.end,"],
   ),
   bug(
     "trust-a-lossy-restart",
     "a node that may have lost copies denies them (BP-46)",
     /I2|I10|I6/,
-    500,
+    25,
     [
       `${core}/replicator.ts`,
       "if (this.isLimbo) this.member.enterLimbo",
@@ -199,12 +199,12 @@ export const bugs: readonly Planted[] = [
       "limbo: (this.limbos[slot] ?? 0) >= target,",
     ],
   ),
-  bug("unreadable-is-absent", "a read of a damaged copy says that there is none", /I10/, 500, [
+  bug("unreadable-is-absent", "a read of a damaged copy says that there is none", /I10/, 200, [
     `${core}/member.ts`,
     `outcome.kind === "absent" && !mayBeLost`,
     "!mayBeLost",
   ]),
-  bug("limbo-read-is-absent", "a read of what a disk lost says that there is none", /I10/, 500, [
+  bug("limbo-read-is-absent", "a read of what a disk lost says that there is none", /I10/, 25, [
     `${core}/member.ts`,
     `outcome.kind === "absent" && !mayBeLost`,
     `outcome.kind === "absent"`,
@@ -213,7 +213,7 @@ export const bugs: readonly Planted[] = [
     "trimmed-is-absent",
     "a read below the log start says that there is nothing",
     /I10|has an owner/,
-    200,
+    25,
     [
       `${core}/member.ts`,
       'if (at < epochs.logStart) return { kind: "trimmed", logStart: epochs.logStart };',
@@ -230,7 +230,7 @@ export const bugs: readonly Planted[] = [
       'return { kind: "unknown" };',
     ],
   ),
-  bug("retry-elsewhere", "a batch is sent again to other nodes than its row's", /I11/, 20, [
+  bug("retry-elsewhere", "a batch is sent again to other nodes than its row's", /I11/, 25, [
     `${core}/leader.ts`,
     "const to = memberAt(placement.table, row, position);\n      if ((acks",
     `const other = isFirst ? row : (row + 1) % (placement.table.members.length / placement.table.width);
@@ -241,7 +241,7 @@ export const bugs: readonly Planted[] = [
     "row-of-newest-table",
     "a recovery looks for the copies where the newest table says",
     /I2|I6|I11|I13|I20/,
-    100,
+    25,
     [
       `${core}/recovery.ts`,
       "this.target = target;",
@@ -252,7 +252,7 @@ export const bugs: readonly Planted[] = [
     "place-before-commit",
     "a leader uses a new table before its epoch is bumped (BookKeeper #1591)",
     /I11/,
-    50,
+    25,
     [
       `${core}/leader.ts`,
       "if (!samePlacement(epochs.placement, this.placement)) this.freeze(this.node, now, effects);",
@@ -263,7 +263,7 @@ export const bugs: readonly Planted[] = [
     "commit-unguarded",
     "the metadata takes the end that a stale recovery proposes",
     /set once|I2|I5|never goes back|I6|I7/,
-    500,
+    25,
     [
       `${sim}/metadata.ts`,
       `if (partition.current !== by || current.state !== "recovering") return false;
@@ -276,7 +276,7 @@ export const bugs: readonly Planted[] = [
     "high-watermark-without-epochs",
     "a member adopts a high watermark before it knows the epochs below it",
     /I12|I7|has an owner/,
-    200,
+    500,
     [
       `${core}/member.ts`,
       "if (epochs === undefined || epoch > epochs.current) return false;",
@@ -287,7 +287,7 @@ export const bugs: readonly Planted[] = [
     "recovering-is-learned",
     "a member takes an epoch for known that has only been named",
     /I12|I7|I6|has an owner/,
-    2000,
+    500,
     [
       `${core}/member.ts`,
       `return epoch < epochs.current || epochRecord(epochs, epoch)?.state === "open";`,
@@ -298,14 +298,14 @@ export const bugs: readonly Planted[] = [
     "high-watermark-of-a-client",
     "a member believes the high watermark that a client names",
     /I12|I2|I6|I7|has an owner|I13|I20|stays|hole/,
-    100,
+    25,
     [`${core}/member.ts`, "if (isTrusted && ", "if ("],
   ),
   bug(
     "resend-is-stored",
     "a resend is answered while the first copy is only staged",
     /I4|I13|I2/,
-    100,
+    300,
     [`${sim}/copies.ts`, "return had.ticket as Ticket;", "return this.durable as Ticket;"],
     [
       `${core}/ack_queue.ts`,
@@ -317,7 +317,7 @@ export const bugs: readonly Planted[] = [
     "no-sync-at-start",
     "copies found in the page cache after a crash count as durable",
     /I4|I13|I2|I6/,
-    2000,
+    300,
     [`${sim}/copies.ts`, "    this.durable = this.last;\n", ""],
     [`${sim}/copies.ts`, `level === "os" ? this.written : this.durable;`, "this.written;"],
     [
@@ -330,7 +330,7 @@ export const bugs: readonly Planted[] = [
     "seal-lists-what-is-staged",
     "a seal is answered before its fence and the copies that it lists are durable",
     /I13|I2|I6/,
-    500,
+    100,
     [
       `${core}/member.ts`,
       "if (ticket <= this.durableTicket) this.surveyTail",
@@ -342,7 +342,7 @@ export const bugs: readonly Planted[] = [
       `level === "os" ? this.last : this.last;`,
     ],
   ),
-  bug("acknowledge-what-is-written", "a copy counts as stored before it is synced", /I4/, 20, [
+  bug("acknowledge-what-is-written", "a copy counts as stored before it is synced", /I4/, 25, [
     `${core}/member.ts`,
     `this.known.get(ack.slot)?.durability === "os";`,
     "true;",
@@ -351,21 +351,21 @@ export const bugs: readonly Planted[] = [
     "loss-unflagged",
     "what a recovery gives up is cut as if nobody had ever had it",
     /I2|I6/,
-    2000,
+    300,
     [`${core}/recovery.ts`, "lossPossible: this.isGivenUp,", "lossPossible: false,"],
   ),
   bug(
     "wait-for-the-lost",
     "a row that lost everything is waited for, after a power cut of all nodes",
     /I20/,
-    500,
+    25,
     [`${core}/recovery.ts`, `this.durability === "os" || this.lossAccepted`, "this.lossAccepted"],
   ),
   bug(
     "give-up-when-preempted",
     "a recovery that meets the fence of a lossy restart gives up and tells nobody",
     /I20/,
-    2000,
+    25,
     [
       `${core}/recovery.ts`,
       `        this.resigns = true;
@@ -373,18 +373,18 @@ export const bugs: readonly Planted[] = [
       "        return;",
     ],
   ),
-  bug("wait-for-all", "a recovery waits for every member (BookKeeper #1067)", /I20/, 100, [
+  bug("wait-for-all", "a recovery waits for every member (BookKeeper #1067)", /I20/, 300, [
     `${core}/recovery.ts`,
     "    const verdict = this.judgeTail(from);",
     `    if (this.answers.size < nodesetOf(this.target.placement.table).length) return;
     const verdict = this.judgeTail(from);`,
   ]),
-  bug("commit-with-all", "a batch is committed when all members of its row have it", /I20/, 200, [
+  bug("commit-with-all", "a batch is committed when all members of its row have it", /I20/, 300, [
     `${core}/leader.ts`,
     "if (bitsOf(flight.acksOf(index)) < writeQuorum) break;",
     "if (bitsOf(flight.acksOf(index)) < Math.max(writeQuorum, flight.placementOf(index).table.width)) break;",
   ]),
-  bug("count-answers", "two answers of one member count as two members", /I4/, 50, [
+  bug("count-answers", "two answers of one member count as two members", /I4/, 25, [
     `${core}/flight.ts`,
     "(this.acks[at] ?? 0) | (1 << position)",
     "((this.acks[at] ?? 0) << 1) | (position >= 0 ? 1 : 0)",
@@ -424,7 +424,7 @@ export const bugs: readonly Planted[] = [
     ],
     [`${core}/member.ts`, "    this.adopt(slot, epochs.logStart);\n", ""],
   ),
-  bug("keep-for-ever", "a leader keeps every batch until the slowest member has it", /I18/, 100, [
+  bug("keep-for-ever", "a leader keeps every batch until the slowest member has it", /I18/, 25, [
     `${core}/leader.ts`,
     "      if (!isLate && this.flight.bytesHeld <= laggingBytesMax) return;",
     "      if (isLate || laggingBytesMax > 0) return;",
@@ -433,7 +433,7 @@ export const bugs: readonly Planted[] = [
     "no-window",
     "a leader sends without a bound",
     /I18/,
-    50,
+    25,
     [
       `${core}/leader.ts`,
       "this.flight.bytesInFlight + bytes <= bytesInFlightMax",
@@ -454,7 +454,7 @@ export const bugs: readonly Planted[] = [
     "forget-the-parked",
     "batches that waited for an epoch are dropped without a word",
     /I20/,
-    200,
+    25,
     [
       `${core}/replicator.ts`,
       "for (const { producing } of line.batches) producing?.failed(slot);",
@@ -465,14 +465,14 @@ export const bugs: readonly Planted[] = [
     "leave-limbo-early",
     "a node that lost its disk denies again before it has pulled everything",
     /I10|I2|I6|I20/,
-    1000,
+    25,
     [
       `${core}/replicator.ts`,
       "if (!this.repair.isWhole(slot, this.member.inLimbo(slot), epochs)) return;",
       "",
     ],
   ),
-  bug("no-repair", "what a member missed stays away", /I20/, 20, [
+  bug("no-repair", "what a member missed stays away", /I20/, 25, [
     `${core}/repair.ts`,
     "for (const [base, holders] of job.wanted) {",
     "job.wanted.clear();\n    for (const [base, holders] of job.wanted) {",
