@@ -137,6 +137,8 @@ export class Leader {
     message: Extract<PeerMessage, { kind: "stored" | "backfilled" }>,
     now: number,
   ): void {
+    // It answers: what comes next is kept for it again, whether or not this batch still is.
+    this.lagging.delete(from);
     const index = this.flight.find(message.epoch, message.base);
     if (index < 0) return;
     // A copy of what is committed is no vote; a vote for what is not committed is under this epoch.
@@ -146,7 +148,6 @@ export class Leader {
     const position = positionOf(table, row, from);
     if (position < 0) return;
     this.flight.ack(index, position);
-    this.lagging.delete(from);
     this.advance(now);
   }
 
