@@ -15,15 +15,16 @@ import {
   ownerOf,
   type PartitionEpochs,
 } from "../../../src/core/base/epochs.ts";
-import type { LeaderEpoch, NodeId, Offset, Slot, Ticket } from "../../../src/core/base/ids.ts";
+import type { LeaderEpoch, NodeId, Offset, Slot } from "../../../src/core/base/ids.ts";
 import { Random } from "../../../src/core/base/random.ts";
 import { AckQueue } from "../../../src/core/replication/ack_queue.ts";
-import type { Proposal, ReplicationEffects } from "../../../src/core/replication/effects.ts";
+import type { Proposal } from "../../../src/core/replication/effects.ts";
 import type { BatchCopy, PeerMessage } from "../../../src/core/replication/messages.ts";
 import { Replicator } from "../../../src/core/replication/replicator.ts";
 import { replicationLimits } from "../../../src/core/replication/settings.ts";
 import { cloned, textOf } from "./clone.ts";
-import { Copies } from "./copies.ts";
+import { Machine, Recorder, type Registry } from "./machine.ts";
+import { NumberSet } from "./number_set.ts";
 import type { Change } from "./metadata.ts";
 
 export interface Bounds {
@@ -88,21 +89,6 @@ interface Step {
   readonly committed: number;
 }
 
-/** One node: its machine, its disk and how much of the metadata it knows. */
-class Machine {
-  replicator: Replicator;
-  copies = new Copies();
-  applied = 0;
-  appended = 0;
-  ticks = 0;
-  /** Bases of the first epoch that a lost disk took. */
-  lost: number[] = [];
-
-  constructor(replicator: Replicator) {
-    this.replicator = replicator;
-  }
-}
-
 type MachineInput =
   | { readonly kind: "message"; readonly id: number }
   | { readonly kind: "sync" | "append" | "tick" }
@@ -157,7 +143,7 @@ interface Sent {
 
 const shared = new WeakSet<object>([placement, payload, limits]);
 
-export class Explorer {
+export class Explorer implements Registry {
   readonly #bounds: Bounds;
   readonly #messages = new Names<Sent>();
   readonly #proposals = new Names<Proposal>();
@@ -537,111 +523,6 @@ export class Explorer {
       }
       if (copies < writeQuorum) throw new Error(`offset ${base} is ${how} with ${copies} copies`);
     }
-  }
-}
-
-/** Effects of one machine: messages become ids, questions to the disk are answered at once. */
-class Recorder implements ReplicationEffects {
-  readonly #explorer: Explorer;
-  readonly #node: NodeId;
-  readonly #machine: Machine;
-  readonly #later: (() => void)[] = [];
-  readonly messages: number[] = [];
-  readonly proposals: number[] = [];
-
-  constructor(explorer: Explorer, node: NodeId, machine: Machine) {
-    this.#explorer = explorer;
-    this.#node = node;
-    this.#machine = machine;
-  }
-
-  learn(change: Change): void {
-    const { replicator } = this.#machine;
-    this.#machine.applied += 1;
-    if (change.kind === "node") replicator.nodeApplied(change.record, this);
-    else replicator.applied(change.slot, change.epochs, this);
-  }
-
-  report(): void {
-    const { written, durable } = this.#machine.copies;
-    this.#machine.replicator.appended(written as Ticket, durable as Ticket, this);
-  }
-
-  settle(): void {
-    for (let next = this.#later.shift(); next !== undefined; next = this.#later.shift()) next();
-  }
-
-  /** A message from a node to itself cannot be lost; it is not ordered either. */
-  send(to: NodeId, message: PeerMessage): void {
-    this.messages.push(this.#explorer.message(this.#node, to, message));
-  }
-
-  append(of: Slot, epoch: LeaderEpoch, highWatermark: Offset, copy: BatchCopy): Ticket {
-    return this.#machine.copies.append(of, epoch, highWatermark, copy);
-  }
-
-  fence(of: Slot, epoch: LeaderEpoch): Ticket {
-    return this.#machine.copies.fence(of, epoch);
-  }
-
-  survey(request: number, of: Slot, epoch: LeaderEpoch, from: Offset, to: Offset): void {
-    this.#later.push(() => {
-      const { digest } = this.#machine.copies.survey(of, epoch, from, to, "fsync");
-      this.#machine.replicator.surveyed(request, digest, true, this);
-    });
-  }
-
-  readCopy(request: number, of: Slot, epoch: LeaderEpoch, base: Offset): void {
-    this.#later.push(() => {
-      const found = this.#machine.copies.find(of, epoch, base);
-      const outcome =
-        found === undefined
-          ? ({ kind: "absent" } as const)
-          : ({ kind: "ok", copy: found.copy } as const);
-      this.#machine.replicator.copyRead(request, outcome, this);
-    });
-  }
-
-  drop(of: Slot, epoch: LeaderEpoch, from: Offset): void {
-    this.#machine.copies.drop(of, epoch, from);
-  }
-
-  trim(): void {}
-
-  propose(proposal: Proposal): void {
-    this.proposals.push(this.#explorer.proposal(proposal));
-  }
-
-  pullMetadata(): void {}
-}
-
-/** Numbers below 2^53 in one flat table: ten million of them have to fit. */
-class NumberSet {
-  #table = new Float64Array(1 << 16);
-  size = 0;
-
-  /** False: it was there. */
-  add(value: number): boolean {
-    if (this.size * 2 > this.#table.length) this.#grow();
-    if (!this.#put(this.#table, value)) return false;
-    this.size += 1;
-    return true;
-  }
-
-  #put(table: Float64Array, value: number): boolean {
-    const mask = table.length - 1;
-    for (let at = value % table.length; ; at = (at + 1) & mask) {
-      if (table[at] === value) return false;
-      if (table[at] !== 0) continue;
-      table[at] = value;
-      return true;
-    }
-  }
-
-  #grow(): void {
-    const table = new Float64Array(this.#table.length * 2);
-    for (const value of this.#table) if (value !== 0) this.#put(table, value);
-    this.#table = table;
   }
 }
 

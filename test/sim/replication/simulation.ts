@@ -12,14 +12,11 @@ import { Random } from "../../../src/core/base/random.ts";
 import type { Proposal } from "../../../src/core/replication/effects.ts";
 import type { PeerMessage } from "../../../src/core/replication/messages.ts";
 import { rowReader, type RowReader } from "../../../src/core/replication/row_reader.ts";
-import {
-  replicationLimits,
-  type ReplicationLimits,
-} from "../../../src/core/replication/settings.ts";
 import { Agenda } from "./agenda.ts";
 import { Host, type World } from "./host.ts";
 import { Judge, Violation } from "./judge.ts";
 import { Metadata } from "./metadata.ts";
+import { drawRates, limits, type Rates } from "./rates.ts";
 
 export const strategies: readonly CopysetStrategy[] = [
   "per_partition",
@@ -57,43 +54,6 @@ const healMsMax = 60_000;
 /** Messages that one virtual second may cost per node: a storm of resends is a bug. */
 const messagesPerNodeSecondMax = 20_000;
 
-const limits: ReplicationLimits = {
-  ...replicationLimits,
-  blocksInFlightMax: 2,
-  batchesInFlightMax: 8,
-  bytesInFlightMax: 64,
-  laggingBytesMax: 64,
-  laggingMs: 200,
-  parkedBatchesMax: 6,
-  parkedBytesMax: 64,
-  earlyMessagesMax: 8,
-  repairsInFlightMax: 2,
-};
-
-/** Chances per mille, or milliseconds. */
-interface Rates {
-  readonly drop: number;
-  readonly double: number;
-  readonly delay: number;
-  readonly cut: number;
-  readonly crash: number;
-  readonly powerCut: number;
-  readonly powerCutAll: number;
-  readonly survive: number;
-  readonly diskLoss: number;
-  readonly damage: number;
-  readonly pause: number;
-  readonly slowSync: number;
-  readonly assign: number;
-  readonly replace: number;
-  readonly strategy: number;
-  readonly transfer: number;
-  readonly trim: number;
-  readonly metadataDelay: number;
-  readonly metadataStall: number;
-  readonly produceMs: number;
-}
-
 export class Simulation implements World {
   readonly limits = limits;
   readonly #random: Random;
@@ -125,7 +85,7 @@ export class Simulation implements World {
     this.#random = new Random([seed, seed ^ 0x2545f491, 0x1b873593, 0xcc9e2d51], 1);
     const random = this.#random;
     this.#strategy = strategy ?? this.#pick(strategies);
-    this.#rates = { ...this.#draw(), ...knobs };
+    this.#rates = { ...drawRates((of) => this.#pick(of)), ...knobs };
     const count = this.#chance(20) ? 50 : 3 + random.below(8);
     const width = this.#chance(100) ? 1 : 3;
     const writeQuorum = width === 1 ? 1 : this.#pick([2, 2, 2, 2, 3, 1]);
@@ -158,32 +118,6 @@ export class Simulation implements World {
 
   #chance(perMille: number): boolean {
     return perMille > 0 && this.#random.below(1000) < perMille;
-  }
-
-  #draw(): Rates {
-    const one = (...of: readonly number[]): number => this.#pick(of);
-    return {
-      drop: one(0, 0, 10, 50, 200),
-      double: one(0, 0, 20, 100),
-      delay: one(1, 3, 20, 80),
-      cut: one(0, 0, 4, 15),
-      crash: one(0, 0, 4, 15),
-      powerCut: one(0, 0, 4, 15),
-      powerCutAll: one(0, 0, 0, 10),
-      survive: one(0, 300, 700),
-      diskLoss: one(0, 0, 3, 10),
-      damage: one(0, 0, 4),
-      pause: one(0, 0, 5),
-      slowSync: one(0, 20, 100),
-      assign: one(0, 5, 20, 80),
-      replace: one(0, 0, 10, 40),
-      strategy: one(0, 0, 15),
-      transfer: one(0, 0, 15),
-      trim: one(0, 0, 10),
-      metadataDelay: one(1, 5, 60),
-      metadataStall: one(0, 0, 5),
-      produceMs: one(5, 15, 40),
-    };
   }
 
   // ---- the world of a host
