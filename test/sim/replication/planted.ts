@@ -36,7 +36,13 @@ const knobs: Readonly<Record<string, readonly string[]>> = {
   "wait-for-the-lost": ["os=1", "powerCutAll=30", "survive=0"],
   "give-up-when-preempted": ["os=1", "powerCutAll=30", "assign=80"],
   "answer-of-a-former-life": ["diskLoss=40", "delay=80", "metadataDelay=1", "metadataStall=0"],
-  "votes-outlive-registration": ["diskLoss=40", "drop=200", "metadataDelay=1", "metadataStall=0"],
+  "votes-outlive-registration": [
+    "diskLoss=40",
+    "drop=200",
+    "delay=80",
+    "metadataDelay=1",
+    "slowSync=100",
+  ],
   "recover-below-log-start": ["trim=150", "assign=80", "crash=40"],
   "recovering-is-learned": ["assign=80", "metadataDelay=60", "metadataStall=5"],
 };
@@ -393,7 +399,7 @@ export const bugs: readonly Planted[] = [
     "answer-of-a-former-life",
     "a vote of a node counts after it registered anew without its copies",
     /I4|I2|I13/,
-    5000,
+    2000,
     [
       `${core}/replicator.ts`,
       `case "backfilled":
