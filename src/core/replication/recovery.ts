@@ -30,7 +30,12 @@ interface TailBatch {
   /** Members with a durable copy. */
   readonly holders: Set<NodeId>;
   copy: BatchCopy | null;
+  /** Times that its holders were asked for it in vain. */
+  asks: number;
 }
+
+/** A holder that is silent for so many questions is taken for one that never answered. */
+const asksMax = 5;
 
 /** What the answers say: not yet, or an end; `isGivenUp` = no member holds more, and not all deny it. */
 type Verdict =
@@ -88,7 +93,7 @@ export class Recovery {
       return;
     }
     if (this.state === "sealing") this.askMembers(effects);
-    if (this.state === "repairing") this.repair(effects);
+    if (this.state === "repairing" && !this.passOver(effects)) this.repair(effects);
     if (this.state === "committing") this.propose(effects);
   }
 
@@ -199,10 +204,24 @@ export class Recovery {
         count = held;
       }
       assert(count > 0, "the tail has no hole below its end");
-      tail.push({ base: offset(at), count, holders, copy: copies.get(offset(at))?.copy ?? null });
+      const copy = copies.get(offset(at))?.copy ?? null;
+      tail.push({ base: offset(at), count, holders, copy, asks: 0 });
       at += count;
     }
     return tail;
+  }
+
+  /**
+   * True: the only holders of a batch fell silent before they gave it out, and their answers are
+   * dropped. Where the rest of the row denies the batch it may be cut; else the recovery waits.
+   */
+  private passOver(effects: ReplicationEffects): boolean {
+    const lost = this.tail.find(({ copy, asks }) => copy === null && asks >= asksMax);
+    if (lost === undefined) return false;
+    for (const node of lost.holders) this.answers.delete(node);
+    lost.holders.clear();
+    this.reseal(effects);
+    return true;
   }
 
   private repair(effects: ReplicationEffects): void {
@@ -221,7 +240,9 @@ export class Recovery {
     this.propose(effects);
   }
 
-  private askForCopy({ base, holders }: TailBatch, effects: ReplicationEffects): void {
+  private askForCopy(batch: TailBatch, effects: ReplicationEffects): void {
+    const { base, holders } = batch;
+    batch.asks += 1;
     const { slot, by } = this;
     const { epoch } = this.target;
     for (const to of holders)

@@ -379,6 +379,13 @@ export const bugs: readonly Planted[] = [
       "        return;",
     ],
   ),
+  bug(
+    "wait-for-a-silent-holder",
+    "a recovery waits for the one holder of a batch that the rest of its row denies",
+    /I20/,
+    1000,
+    [`${core}/recovery.ts`, "copy === null && asks >= asksMax", "copy === null && asks < 0"],
+  ),
   bug("wait-for-all", "a recovery waits for every member (BookKeeper #1067)", /I20/, 300, [
     `${core}/recovery.ts`,
     "    const verdict = this.judgeTail(from);",
@@ -411,7 +418,7 @@ export const bugs: readonly Planted[] = [
     "votes-outlive-registration",
     "votes that a node gave stay when it registers anew without its copies",
     /I4|I2|I13/,
-    5000,
+    2000,
     [
       `${core}/leader.ts`,
       "if (position >= 0) this.flight.unack(index, position);",
