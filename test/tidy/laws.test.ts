@@ -115,7 +115,7 @@ describe("tidy: code", () => {
     [dotted('test.sk·ip("a", () => {});'), "a test runs always"],
     [dotted('describe.on·ly("a", () => {});'), "a test runs always"],
     [dotted('test.to·do("a");'), "a test runs always"],
-    [dotted('test.skip·If(root)("a", () => {});'), "a test runs always"],
+    [dotted('test.sk·ipIf(root)("a", () => {});'), "a test runs always"],
     [dotted('x·it("a", () => {});'), "a test runs always"],
   ];
   for (const [text, words] of bad) {
