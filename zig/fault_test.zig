@@ -4,8 +4,8 @@
 const std = @import("std");
 const testing = std.testing;
 const faulty = @import("testing/io.zig");
-const model_test = @import("model_test.zig");
-const Model = model_test.Model;
+const model_zig = @import("testing/model.zig");
+const Model = model_zig.Model;
 const Fault = faulty.Fault;
 const Site = faulty.Site;
 

@@ -4,8 +4,8 @@ const std = @import("std");
 const testing = std.testing;
 const crc32c = @import("crc32c.zig").crc32c;
 const frame = @import("frame.zig");
-const model_test = @import("model_test.zig");
-const Model = model_test.Model;
+const model_zig = @import("testing/model.zig");
+const Model = model_zig.Model;
 const Status = @import("status.zig").Status;
 
 /// A store with a few segments, closed.

@@ -5,8 +5,8 @@
 const std = @import("std");
 const testing = std.testing;
 const faulty = @import("testing/io.zig");
-const model_test = @import("model_test.zig");
-const Model = model_test.Model;
+const model_zig = @import("testing/model.zig");
+const Model = model_zig.Model;
 
 const Chosen = struct { path: []const u8, position: u64, bit: u3 };
 
@@ -51,9 +51,9 @@ fn build(model: *Model, seed: u64, steps: u32) !void {
 /// Directories that were found damaged are built again in the background.
 fn settle(model: *Model) void {
     for (0..40) |_| {
-        _ = model_test.Store.Writer.step(&model.dir.log);
-        _ = model_test.Store.Flusher.step(&model.dir.log);
-        _ = model_test.Store.Settler.step(&model.dir.log);
+        _ = model_zig.Store.Writer.step(&model.dir.log);
+        _ = model_zig.Store.Flusher.step(&model.dir.log);
+        _ = model_zig.Store.Settler.step(&model.dir.log);
         model.disk.clock_ns += std.time.ns_per_ms;
     }
 }
@@ -159,7 +159,7 @@ fn harm_closed(seed: u64) !void {
 }
 
 test "rot: lost sectors, ends and files are damage, never other bytes (seeds 0 to 149)" {
-    const range = model_test.seeds(0, 150);
+    const range = model_zig.seeds(0, 150);
     for (range[0]..range[1]) |seed| try harm_closed(seed);
 }
 
@@ -207,7 +207,7 @@ fn lies(seed: u64) !void {
 }
 
 test "rot: a disk that lies about writes is found out (seeds 0 to 149, 2326, 4681)" {
-    const range = model_test.seeds(0, 150);
+    const range = model_zig.seeds(0, 150);
     for (range[0]..range[1]) |seed| try lies(seed);
     for ([_]u64{ 2326, 4681 }) |seed| try lies(seed);
 }
@@ -238,7 +238,7 @@ fn overwrite(seed: u64, what: Overwritten) !void {
         // Not the last one: a frame behind it must say that there was one.
         const end = store.written.load(.seq_cst);
         var kept: usize = 0;
-        var lost: ?model_test.Frame = null;
+        var lost: ?model_zig.Frame = null;
         for (&model.streams) |*stream| {
             var stream_end: i64 = 0;
             for (stream.frames.items) |one| {
@@ -285,19 +285,19 @@ fn overwrite(seed: u64, what: Overwritten) !void {
 }
 
 test "rot: what no checksum proves of a lost frame is not believed (seeds 0 to 49)" {
-    const range = model_test.seeds(0, 50);
+    const range = model_zig.seeds(0, 50);
     for (range[0]..range[1]) |seed| {
         for (std.enums.values(Overwritten)) |what| try overwrite(seed, what);
     }
 }
 
 test "rot: a bit of a closed store costs at most one batch (seeds 0 to 149)" {
-    const range = model_test.seeds(0, 150);
+    const range = model_zig.seeds(0, 150);
     for (range[0]..range[1]) |seed| try rot_closed(seed);
 }
 
 test "rot: a bit of an open store costs at most one batch (seeds 0 to 149)" {
-    const range = model_test.seeds(0, 150);
+    const range = model_zig.seeds(0, 150);
     for (range[0]..range[1]) |seed| try rot_open(seed);
 }
 
@@ -334,6 +334,6 @@ fn rot_cut(seed: u64) !void {
 }
 
 test "rot: below the durable mark nothing is cut, whatever the boot (seeds 0 to 149)" {
-    const range = model_test.seeds(0, 150);
+    const range = model_zig.seeds(0, 150);
     for (range[0]..range[1]) |seed| try rot_cut(seed);
 }

@@ -10,11 +10,11 @@ const frame = @import("frame.zig");
 const io_zig = @import("io.zig");
 const limits = @import("limits.zig");
 const memory = @import("memory.zig");
-const model_test = @import("model_test.zig");
+const model_zig = @import("testing/model.zig");
 const store_test = @import("store_test.zig");
-const Model = model_test.Model;
+const Model = model_zig.Model;
 const Status = @import("status.zig").Status;
-const Store = model_test.Store;
+const Store = model_zig.Store;
 const Scrub = Store.Scrub;
 
 fn build(model: *Model, seed: u64) !*Store {
@@ -88,7 +88,7 @@ fn path_of(buffer: []u8, slot: u32, comptime end: []const u8) ![:0]u8 {
 fn sealed_frame(model: *Model, random: std.Random) ?struct { slot: u32, offset: u32, stream: u32, base: i64, end: i64, bytes: u32 } {
     const store = &model.dir.log;
     var met: usize = 0;
-    var chosen: ?model_test.Frame = null;
+    var chosen: ?model_zig.Frame = null;
     for (&model.streams) |*stream| {
         if (!stream.live) continue;
         for (stream.frames.items) |one| {
